@@ -1,0 +1,48 @@
+# make demo   one picture over a hard simulated channel, all decoders side by side
+# make test   linters, types, import layers, tests
+# make lint   the first three alone
+# make venv   the environment in .venv, made once and again when pyproject.toml or constraints.txt change
+#
+# torch is pinned in constraints.txt without naming a build. Where no GPU is wanted, point pip's configuration
+# (index or find-links) at torch's CPU builds: they are a tenth of the size.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+PACKAGES := sdr_gsc hardware calibration experiments tests
+
+# Compiled kernels are kept here, whatever the place the packages are installed in; one thread, for same seed, same figures.
+export NUMBA_CACHE_DIR := $(CURDIR)/.numba_cache
+export OMP_NUM_THREADS ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint venv clean
+.DEFAULT_GOAL := test
+
+demo: $(STAMP)
+	$(BIN)/sdr-gsc demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is missing or older than Python 3.11; install one, then: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .numba_cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
