@@ -1,0 +1,1 @@
+"""Channel coding: CRC, LDPC, and the table of modulation and coding schemes."""
