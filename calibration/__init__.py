@@ -1,0 +1,1 @@
+"""Dated, immutable calibration records and the procedures that make them."""

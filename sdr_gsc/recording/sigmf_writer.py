@@ -1,0 +1,123 @@
+"""Captures to SigMF: normalized cf32_le samples, one segment after each gap, one annotation per frame."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import sigmf
+from sigmf.error import SigMFError
+from sigmf.sigmffile import get_sigmf_filenames
+
+from ..capture import Capture
+from ..errors import RecordingError
+from ..phy.report import FrameReport
+from .sigmf_names import CLIPPED, EXTENSION, GAP_LABEL, SETTINGS
+
+__all__ = ["write_capture"]
+
+
+def _time_text(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinities: what was not measurable is left out as null."""
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _annotation(report: FrameReport) -> dict[str, object]:
+    name = "frame" if report.sequence is None else f"frame {report.sequence}"
+    fate = "complete" if report.failed_at is None else f"failed at {report.failed_at.value}"
+    return {
+        "core:label": name,
+        "core:comment": fate,
+        "core:generator": "sdr-gsc",
+        "sdr_gsc:detection_metric": _finite(report.detection_metric),
+        "sdr_gsc:detection_threshold": _finite(report.detection_threshold),
+        "sdr_gsc:timing_samples": _finite(report.timing_samples),
+        "sdr_gsc:cfo_hz": _finite(report.cfo_hz),
+        "sdr_gsc:cfo_ppm": _finite(report.cfo_ppm),
+        "sdr_gsc:sfo_ppm": _finite(report.sfo_ppm),
+        "sdr_gsc:esn0_db": _finite(report.esn0_db),
+        "sdr_gsc:post_eq_snr_db": _finite(report.post_eq_snr_db),
+        "sdr_gsc:evm_db": _finite(report.evm_db),
+        "sdr_gsc:sequence": report.sequence,
+        "sdr_gsc:header_ok": report.header_ok,
+        "sdr_gsc:payload_ok": report.payload_ok,
+        "sdr_gsc:blocks_ok": report.blocks_ok,
+        "sdr_gsc:failed_at": None if report.failed_at is None else report.failed_at.value,
+    }
+
+
+def _global_fields(capture: Capture) -> dict[str, object]:
+    settings = dict(capture.settings)
+    try:
+        json.dumps(settings, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise RecordingError(
+            f"the capture's settings cannot be written as JSON ({error}); needed numbers that are finite, texts, "
+            "lists and dicts: convert them where the capture is made"
+        ) from error
+    fields: dict[str, object] = {
+        "core:datatype": "cf32_le",
+        "core:sample_rate": capture.sample_rate_hz,
+        "core:recorder": "sdr-gsc",
+        "core:extensions": [EXTENSION],
+        CLIPPED: capture.clipped,
+        SETTINGS: settings,
+    }
+    if "uri" in settings:
+        fields["core:hw"] = str(settings["uri"])
+    return fields
+
+
+def _segment_starts(capture: Capture) -> list[int]:
+    ends = {gap.start_sample + gap.sample_count for gap in capture.gaps}
+    return sorted({0} | {end for end in ends if end < capture.samples.size})
+
+
+def write_capture(path: Path | str, capture: Capture, reports: Sequence[FrameReport] = ()) -> Path:
+    """Write a capture as a SigMF recording; one that stands there already is replaced.
+
+    Args:
+        path: name of the recording, with or without a SigMF suffix.
+        capture: at least one sample; written bit for bit as complex64.
+        reports: frames that a receiver found in it.
+
+    Returns:
+        Path of the metadata file.
+
+    Raises:
+        RecordingError: nothing to write, values that JSON cannot hold, a start without time zone, or a disk that
+            refuses.
+    """
+    if capture.samples.size == 0:
+        raise RecordingError("the capture has no samples; needed at least one: record a longer capture")
+    if capture.start is not None and capture.start.tzinfo is None:
+        raise RecordingError(f"the capture starts at {capture.start} without a time zone; give it one, such as UTC")
+    recording = sigmf.SigMFFile(global_info=_global_fields(capture))
+    for first in _segment_starts(capture):
+        segment: dict[str, object] = {"core:frequency": capture.center_frequency_hz}
+        if capture.start is not None:
+            segment["core:datetime"] = _time_text(capture.start + timedelta(seconds=first / capture.sample_rate_hz))
+        recording.add_capture(first, segment)
+    for gap in capture.gaps:
+        recording.add_annotation(gap.start_sample, gap.sample_count, {"core:label": GAP_LABEL})
+    for report in reports:
+        recording.add_annotation(report.start_sample, None, _annotation(report))
+    names = get_sigmf_filenames(path)
+    try:
+        # The samples go first: a recording that was cut short is recognized by its missing metadata or wrong hash.
+        np.ascontiguousarray(capture.samples, np.dtype("<c8")).tofile(names["data_fn"])
+        recording.set_data_file(names["data_fn"])
+        recording.tofile(names["meta_fn"], overwrite=True)
+    except (OSError, SigMFError) as error:
+        raise RecordingError(
+            f"cannot write {names['meta_fn']}: {error}; choose a folder that can be written"
+        ) from error
+    return Path(names["meta_fn"])
