@@ -1,0 +1,1 @@
+"""What a lab runs: command line, procedures, training, benchmarks and reports."""

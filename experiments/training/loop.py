@@ -1,0 +1,148 @@
+"""The training loop: warm-up and cosine decay, averaged weights, checkpoints that resume exactly."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sdr_gsc.errors import SettingsError
+
+__all__ = ["Draw", "LoopSettings", "Progress", "fit"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """How long and how fast.
+
+    Attributes:
+        steps: optimizer steps in all.
+        batch: crops per step.
+        side_px: side of a crop, a multiple of 16.
+        learning_rate: peak rate of AdamW.
+        seed: everything random follows from it and the step number.
+        average: decay of the exponential average of the weights.
+        checkpoint_every: steps between checkpoints.
+        device: torch device.
+        threads: CPU threads of torch.
+    """
+
+    steps: int
+    batch: int = 8
+    side_px: int = 128
+    learning_rate: float = 6e-4
+    seed: int = 0
+    average: float = 0.999
+    checkpoint_every: int = 200
+    device: str = "cpu"
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The random sources of one step; a resumed run draws what an unbroken one would have drawn."""
+
+    step: int
+    generator: np.random.Generator
+    torch_generator: torch.Generator
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step's news."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+def _draw(settings: LoopSettings, step: int) -> Draw:
+    sequence = np.random.SeedSequence(settings.seed, spawn_key=(step,))
+    torch_generator = torch.Generator(settings.device)
+    torch_generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    return Draw(step, np.random.Generator(np.random.PCG64(sequence)), torch_generator)
+
+
+def _save(path: Path, state: dict[str, object]) -> None:
+    """Write beside and rename: a killed run leaves the old checkpoint whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def fit(
+    model: nn.Module,
+    loss_of: Callable[[Draw], Tensor],
+    groups: Sequence[dict[str, object]],
+    settings: LoopSettings,
+    checkpoint: Path,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+) -> dict[str, Tensor]:
+    """Train, resuming from `checkpoint` when it exists.
+
+    Args:
+        model: trained in place.
+        loss_of: loss of one step; it calls `model`.
+        groups: AdamW parameter groups; a group's ``lr`` is relative to `settings.learning_rate`.
+        settings: see there.
+        checkpoint: file to write and resume from.
+        on_step: called after each step.
+
+    Returns:
+        The averaged state of the model.
+
+    Raises:
+        SettingsError: the checkpoint belongs to another run, or the loss stopped being finite.
+    """
+    torch.set_num_threads(settings.threads)
+    relative = [float(group.get("lr", 1.0)) for group in groups]  # type: ignore[arg-type]
+    optimizer = torch.optim.AdamW(list(groups), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    start = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=settings.device, weights_only=True)
+        if state["seed"] != settings.seed or state["steps"] != settings.steps:
+            raise SettingsError(
+                f"{checkpoint} was made with seed {state['seed']} and {state['steps']} steps, asked were "
+                f"{settings.seed} and {settings.steps}; use the same or another --out folder"
+            )
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        averaged, start = state["averaged"], state["step"]
+    warm_up = min(200, settings.steps // 10 + 1)
+    for step in range(start, settings.steps):
+        level = min(1.0, (step + 1) / warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+        for group, share in zip(optimizer.param_groups, relative, strict=True):
+            group["lr"] = settings.learning_rate * share * level
+        loss = loss_of(_draw(settings, step))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if not math.isfinite(value := float(loss.detach())):
+            raise SettingsError(f"the loss is {value} at step {step}; resume from {checkpoint} with a lower rate")
+        decay = min(settings.average, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for name, current in model.state_dict().items():
+                averaged[name].lerp_(current, 1 - decay)
+        on_step(Progress(step + 1, settings.steps, value))
+        if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
+            _save(
+                checkpoint,
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "averaged": averaged,
+                    "step": step + 1,
+                    "seed": settings.seed,
+                    "steps": settings.steps,
+                },
+            )
+    return averaged

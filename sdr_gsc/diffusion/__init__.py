@@ -1,0 +1,1 @@
+"""Diffusion decoding: schedule, denoiser, sampler and likelihood are separate values that compose."""

@@ -1,0 +1,1 @@
+"""Neural networks shared by the codec's decoder and the diffusion models."""

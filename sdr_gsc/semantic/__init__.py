@@ -1,0 +1,1 @@
+"""Pictures to quantized semantic symbols and back, and the values that travel between the stages."""

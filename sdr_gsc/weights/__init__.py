@@ -1,0 +1,1 @@
+"""Shipped models, each a safetensors file with a card."""
