@@ -152,7 +152,7 @@ def gather_corpus(
             )
             licence_text = out / "licences" / f"{source.package}.txt"
             licence_text.write_text(notice, encoding="utf-8")
-            found = []
+            found: list[CorpusPicture] = []
             for path, data, picture in _largest_versions(root, source):
                 licence = source.declared_licence or licence_of(path, notice)
                 digest = hashlib.sha256(data).hexdigest()
@@ -163,9 +163,9 @@ def gather_corpus(
                     continue
                 seen.add(digest)
                 kept = _reduced(picture, side_px)
-                name = f"{source.package}-{Path(path).parent.name}-{Path(path).stem}.webp".replace(" ", "_")
-                if source.package.startswith("plasma"):  # there the file is named after its size
-                    name = f"{source.package}-{path.split('/')[-4]}.webp"
+                name = _file_name(source.package, path)
+                if any(name == other.file for other in [*gathered, *found]):
+                    name = f"{Path(name).stem}-{digest[:8]}.webp"
                 kept.save(out / name, lossless=True, quality=30, method=2)
                 found.append(
                     CorpusPicture(
@@ -179,6 +179,18 @@ def gather_corpus(
     manifest = {"pictures": [asdict(picture) for picture in gathered]}
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return tuple(gathered)
+
+
+def _file_name(package: str, path: str) -> str:
+    """Name in the corpus: package, folder and stem; of files named after their size, the folder that tells more."""
+    parts = Path(path).with_suffix("").parts
+    telling = [part for part in parts if part not in ("contents", "images") and not _is_size(part)]
+    return f"{'-'.join([package, *telling[-2:]])}.webp".replace(" ", "_")
+
+
+def _is_size(stem: str) -> bool:
+    """Whether a name is only a size, as in ``1280x1024``."""
+    return stem.replace("x", "").isdigit()
 
 
 def _is_free(licence: str) -> bool:
@@ -216,7 +228,7 @@ def _largest_versions(root: Path, source: Source) -> list[tuple[str, bytes, Imag
             continue
         parent, _, stem = file.path.rpartition("/")
         bare = stem.rpartition(".")[0]
-        key = parent if bare.replace("x", "").isdigit() else f"{parent}/{bare}"
+        key = parent if _is_size(bare) else f"{parent}/{bare}"
         area = picture.width * picture.height
         if key not in best or area > best[key][0]:
             best[key] = (area, file.path, file.data, picture)

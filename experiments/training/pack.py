@@ -66,7 +66,8 @@ def pack_corpus(folder: Path, out: Path, *, sides_px: Sequence[int] = (1024, 512
         if used + item[2] * item[3] * 3 <= room:
             chosen.append(item)
             used += item[2] * item[3] * 3
-    blob = np.lib.format.open_memmap(out, mode="w+", dtype=np.uint8, shape=(used,))
+    partial = out.with_suffix(".partial")  # who has the old file open keeps it
+    blob = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(used,))
     entries, offset = [], 0
     by_picture = sorted(chosen, key=lambda item: (item[1], -item[0]))
     held: tuple[int, Image.Image] | None = None
@@ -79,6 +80,7 @@ def pack_corpus(folder: Path, out: Path, *, sides_px: Sequence[int] = (1024, 512
         entries.append((offset, height, width, index))
         offset += version.size
     blob.flush()
+    partial.replace(out)
     index_json = {"dtype": "uint8", "layout": "H,W,3", "names": [path.name for path in paths], "entries": entries}
     out.with_suffix(".json").write_text(json.dumps(index_json) + "\n", encoding="utf-8")
     return open_pack(out)

@@ -51,6 +51,18 @@ def _loss(model: BridgeDenoiser, codec: CodecModel, pictures: PictureSet, settin
     return ((clean - crops).square().mean((1, 2, 3)) / power).mean()
 
 
+def _start_from_codec(model: BridgeDenoiser, codec: CodecModel) -> None:
+    """Copy the codec's network where shapes agree: what it saw in damaged pictures serves the bridge as well.
+
+    The last layer stays at zero, so that the bridge still starts at the estimate.
+    """
+    own = model.unet.state_dict()
+    for name, value in codec.decoder.unet.state_dict().items():
+        if name in own and own[name].shape == value.shape and not name.startswith("head."):
+            own[name] = value
+    model.unet.load_state_dict(own)
+
+
 def train_refine(
     codec: CodecModel,
     pictures: PictureSet,
@@ -62,6 +74,7 @@ def train_refine(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = BridgeDenoiser(latent=MAX_CHANNELS + 1)
+    _start_from_codec(model, codec)
     model.to(settings.device)
     codec = codec.to(settings.device).eval().requires_grad_(requires_grad=False)
     groups: list[dict[str, object]] = [{"params": list(model.parameters()), "lr": 1.0}]

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from .nets.tiling import apply_unet
 from .nets.unet import UNet, UNetShape
 
 __all__ = ["BridgeCondition", "BridgeDenoiser", "bridge_state"]
@@ -73,7 +74,8 @@ class BridgeDenoiser(nn.Module):
             ],
             1,
         )
-        correction = self.unet(
+        correction = apply_unet(
+            self.unet,
             planes,
             torch.stack([times.flatten(), strengths.flatten()], 1) / 8,
             condition.latent,

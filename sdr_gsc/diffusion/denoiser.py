@@ -9,6 +9,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from .nets.tiling import apply_unet
 from .nets.unet import UNet, UNetShape
 
 __all__ = ["DATA_DEVIATION", "Denoiser", "PriorDenoiser"]
@@ -42,5 +43,5 @@ class PriorDenoiser(nn.Module):
         spread = (level.square() + DATA_DEVIATION**2).sqrt()
         inner = noisy / spread
         # ln σ / 8 keeps the Fourier features, whose top frequency is 64, from aliasing over the σ in use.
-        correction = self.unet(inner, level.flatten(1).log() / 8).float()
+        correction = apply_unet(self.unet, inner, level.flatten(1).log() / 8).float()
         return noisy * (DATA_DEVIATION / spread) ** 2 + correction * level * DATA_DEVIATION / spread

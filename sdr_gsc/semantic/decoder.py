@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..diffusion.nets.tiling import apply_unet
 from ..diffusion.nets.unet import UNet, UNetShape
 from .companding import expand_gain
 from .encoder import SemanticEncoder
 from .rate import BLOCK_PX, MAX_CHANNELS, RATES, Rate
+from .wiener import wiener
 
 __all__ = ["Estimate", "LinearEstimate", "SemanticDecoder"]
 
@@ -72,7 +74,7 @@ class SemanticDecoder(nn.Module):
         """Linear minimum-mean-squared-error estimate with one variance per received latent.
 
         With companding gain a (estimated), power gains G, rotation R, prior Λ scaled to the block's energy, and noise
-        Σ: x̂ = Λ G Rᵀ (R G Λ G Rᵀ + Σ/a²)⁻¹ y/a. Where all variances of a block are equal the inverse is diagonal.
+        Σ: x̂ = Λ G Rᵀ (R G Λ G Rᵀ + Σ/a²)⁻¹ y/a.
 
         Args:
             encoder: the sender's encoder.
@@ -94,18 +96,7 @@ class SemanticDecoder(nn.Module):
         signal = signal * (energy / signal.mean())[..., None]  # [B, hw, c], power per rotated-back channel
         noise = variance / amplitude[..., None].square()
         received = latents / amplitude[..., None]
-        uniform = bool((variance == variance[..., :1]).all())
-        if uniform:
-            shrink = signal / (signal + noise[..., :1])
-            estimate = (received @ rotation) * shrink
-            remaining = signal * (1 - shrink)
-        else:
-            # Cholesky of the received covariance, block by block.
-            covariance = (rotation * signal[..., None, :]) @ rotation.T + torch.diag_embed(noise)
-            factor = torch.linalg.cholesky(covariance)
-            estimate = torch.cholesky_solve(received[..., None], factor)[..., 0] @ rotation * signal
-            whitened = torch.linalg.solve_triangular(factor, rotation.expand_as(covariance), upper=False)
-            remaining = signal * (1 - signal * whitened.square().sum(-2)).clamp(min=0)
+        estimate, remaining = wiener(received, noise, signal, rotation)
         height, width = grid
 
         def planes(columns: Tensor) -> Tensor:
@@ -133,7 +124,7 @@ class SemanticDecoder(nn.Module):
     def correct(self, linear: LinearEstimate) -> Estimate:
         """The learned correction of a linear estimate."""
         planes = torch.cat([linear.picture - 0.5, linear.deviation.log() / 3 + 1], 1)
-        correction = self.unet(planes, None, linear.latent).float()
+        correction = apply_unet(self.unet, planes, None, linear.latent).float()
         # The head's unit is the linear model's own uncertainty, so that one network serves all rates and SNRs.
         picture = linear.picture + correction[:, :3] * linear.deviation
         deviation = linear.deviation * correction[:, 3:].clamp(-3, 3).exp()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["UNet", "UNetShape", "fourier_features"]
+__all__ = ["STRIDE", "UNet", "UNetShape", "fourier_features"]
 
 #: Side of the square that one bottleneck cell covers, in pixels.
 STRIDE = 16
@@ -55,6 +55,9 @@ class _Residual(nn.Module):
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         self.film = nn.Linear(embedding, 2 * width) if embedding else None
+        if self.film is not None:
+            nn.init.zeros_(self.film.weight)
+            nn.init.zeros_(self.film.bias)
         nn.init.zeros_(self.second.weight)
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 

@@ -1,0 +1,182 @@
+"""The way of the data, end to end: a picture becomes a transmission, a capture becomes a reception.
+
+The radio in between is anything with `exchange`; this module knows neither drivers nor decoders.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from .capture import Capture
+from .errors import DescriptorError, SettingsError
+from .phy._blocks import block_bytes, blocks_per_frame, join_blocks
+from .phy.framing import deinterleave, frame_plan
+from .phy.receiver import ReceivedFrame, Receiver
+from .phy.transmitter import Transmission, Transmitter
+from .semantic.classical import encode_classical
+from .semantic.codec import CODEC_ID, Codec
+from .semantic.coded import coded_payload, encode_within, received_points
+from .semantic.descriptor import Descriptor, Mapping
+from .semantic.mapping import constellation_points
+from .semantic.rate import Rate, symbols_per_picture
+from .semantic.values import Reception
+
+__all__ = ["Air", "Prepared", "PictureRequest", "gather", "prepare", "transfer"]
+
+
+class Air(Protocol):
+    """The part of a radio that the link needs."""
+
+    def exchange(self, burst: Capture, *, listen_s: float | None = None) -> Capture:
+        """Transmit one burst and return what was received around it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRequest:
+    """How a picture is to be sent.
+
+    Attributes:
+        mapping: what crosses the air.
+        rate: sets the number of payload symbols; `coded` and `classical` fit into the same air samples.
+        levels: quantizer levels per real dimension, for `direct`.
+        mcs: index of the modulation and coding scheme, for `coded` and `classical`.
+        picture_id: 0…65535.
+        interleaver_seed: 0…65535.
+        design_esn0_db: Es/N0 that the sender designs for.
+    """
+
+    mapping: Mapping
+    rate: Rate
+    levels: int = 16
+    mcs: int = 0
+    picture_id: int = 0
+    interleaver_seed: int = 0
+    design_esn0_db: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A picture ready for the air.
+
+    Attributes:
+        descriptor: what its headers say.
+        transmission: its samples.
+        cbr_payload: complex payload symbols over 3·H·W.
+        cbr_effective: all air samples over 3·H·W.
+    """
+
+    descriptor: Descriptor
+    transmission: Transmission
+    cbr_payload: float
+    cbr_effective: float
+
+
+def prepare(picture: np.ndarray, request: PictureRequest, codec: Codec, transmitter: Transmitter) -> Prepared:
+    """Encode a picture, float [H, W, 3] in [0, 1], and modulate it.
+
+    Raises:
+        PictureError: not a usable picture, or nothing of it fits (`classical`).
+        SettingsError: a request that cannot be met.
+    """
+    description = {
+        "picture_id": request.picture_id,
+        "interleaver_seed": request.interleaver_seed,
+        "design_esn0_db": request.design_esn0_db,
+    }
+    height, width = picture.shape[:2]
+    budget = symbols_per_picture(height, width, request.rate)
+    seed = request.interleaver_seed
+    if request.mapping is Mapping.DIRECT:
+        symbols = codec.encode(picture, request.rate, request.levels, **description)  # type: ignore[arg-type]
+        descriptor = replace(symbols.descriptor, n_frames=len(frame_plan(budget, transmitter.frame_symbols)))
+        transmission = transmitter.transmit_symbols(constellation_points(symbols), descriptor.pack(), seed)
+    else:
+        capacity = transmitter.capacity_bytes(budget, request.mcs)
+        if capacity == 0:
+            raise SettingsError(
+                f"{budget} symbols hold no block of MCS {request.mcs}; use a higher MCS or a higher rate than "
+                f"CBR 1/{request.rate.inverse_cbr}"
+            )
+        payload, descriptor = _payload(picture, request, codec, capacity, description)
+        # The number of frames is part of every header, so it is planned before anything is modulated.
+        n_blocks = -(-len(payload) // block_bytes(request.mcs))
+        n_frames = -(-n_blocks // blocks_per_frame(transmitter.frame_symbols, request.mcs))
+        descriptor = replace(descriptor, n_frames=n_frames)
+        transmission = transmitter.transmit_bytes(payload, request.mcs, descriptor.pack(), seed)
+    values = 3 * height * width
+    return Prepared(
+        descriptor, transmission, transmission.n_payload_symbols / values, transmission.n_air_samples / values
+    )
+
+
+def _payload(
+    picture: np.ndarray, request: PictureRequest, codec: Codec, capacity: int, description: dict[str, int | float]
+) -> tuple[bytes, Descriptor]:
+    if request.mapping is Mapping.CODED:
+        return coded_payload(encode_within(codec, picture, capacity, **description), request.mcs)
+    coded = encode_classical(picture, capacity)
+    descriptor = Descriptor(
+        picture_id=request.picture_id,
+        codec_id=CODEC_ID,
+        weights_prefix=codec.card.prefix,
+        height=picture.shape[0],
+        width=picture.shape[1],
+        mapping=Mapping.CLASSICAL,
+        levels=request.levels,
+        rate_index=request.rate.index,
+        n_symbols=symbols_per_picture(picture.shape[0], picture.shape[1], request.rate),
+        n_bytes=len(coded.data),
+        mcs=request.mcs,
+        n_frames=1,
+        scale=1.0,
+        gain=1.0,
+        interleaver_seed=request.interleaver_seed,
+        design_esn0_db=request.design_esn0_db,
+    )
+    return coded.data, descriptor
+
+
+def transfer(prepared: Prepared, radio: Air, sample_rate_hz: float) -> Capture:
+    """Send a prepared picture over a radio and return the capture around it."""
+    return radio.exchange(Capture(prepared.transmission.samples, sample_rate_hz))
+
+
+def gather(capture: Capture, receiver: Receiver) -> Reception:
+    """Receive one picture from a capture; never raises on signal content.
+
+    Frames belong together when their descriptors agree; the descriptor that most frames carry wins, the first one among
+    equals. Headers that no sender of this version writes count as not received.
+    """
+    received = receiver.receive(capture)
+    reports = tuple(frame.report for frame in received.frames)
+    descriptors = Counter(frame.header.descriptor for frame in received.frames if frame.header is not None)
+    for packed, _ in descriptors.most_common():
+        try:
+            descriptor = Descriptor.unpack(packed)
+        except DescriptorError:
+            continue
+        own = [frame for frame in received.frames if frame.header is not None and frame.header.descriptor == packed]
+        symbols, variance, payload = _assemble(descriptor, own)
+        return Reception(descriptor, symbols, variance, payload, reports)
+    nothing = np.zeros(0, np.float32)
+    return Reception(None, nothing.astype(np.complex64), nothing, None, reports)
+
+
+def _assemble(descriptor: Descriptor, frames: list[ReceivedFrame]) -> tuple[np.ndarray, np.ndarray, bytes | None]:
+    sequences = {frame.header.sequence: frame for frame in reversed(frames) if frame.header is not None}
+    if descriptor.mapping is Mapping.DIRECT:
+        parts = {sequence: (frame.symbols, frame.noise_variance) for sequence, frame in sequences.items()}
+        seed = descriptor.interleaver_seed
+        return *deinterleave(parts, descriptor.n_symbols, descriptor.n_frames, seed), None
+    blocks = {sequence: frame.blocks for sequence, frame in sequences.items() if frame.blocks is not None}
+    payload = join_blocks(blocks, descriptor.n_bytes, descriptor.mcs, descriptor.n_frames)
+    if descriptor.mapping is Mapping.CODED:
+        return *received_points(descriptor, payload), None
+    nothing = np.zeros(0, np.float32)
+    whole = None if any(block is None for block in payload) else b"".join(block for block in payload if block)
+    return nothing.astype(np.complex64), nothing, whole
