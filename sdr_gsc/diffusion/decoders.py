@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DescriptorError, SettingsError
+from ..errors import DescriptorError, SettingsError, WeightsError
 from ..semantic.codec import Codec
 from ..semantic.decoder import Estimate
 from ..semantic.descriptor import Mapping
 from ..semantic.evidence import Evidence, evidence_of
 from ..semantic.values import Reception, Reconstruction
+from ..weights.cards import Card
 from .bridge import BridgeCondition, BridgeDenoiser
 from .denoiser import Denoiser
 from .guidance.dps import DpsGuidance
@@ -175,7 +176,7 @@ def open_decoder(
     if family == "refine" and (not choice or choice.isdecimal()):
         bridge, card = load_bridge(codec, folder)
         count = steps if steps is not None else int(choice or _DEFAULT_REFINE_STEPS)
-        return RefineDecoder(codec, bridge, BridgeSchedule(count), card.metrics["default_kappa"], samples, name)
+        return RefineDecoder(codec, bridge, BridgeSchedule(count), _kappa(card), samples, name)
     if family == "posterior" and (not choice or choice in _SOLVERS):
         count = steps if steps is not None else _DEFAULT_POSTERIOR_STEPS
         if count < 1:
@@ -183,6 +184,14 @@ def open_decoder(
         prior, _ = load_prior(codec.device, folder)
         return PosteriorDecoder(codec, prior, _SOLVERS[choice or "diffpir"], count, samples, name)
     raise SettingsError(f"decoder {name!r} is unknown; needed one of {', '.join(DECODER_NAMES)}")
+
+
+def _kappa(card: Card) -> float:
+    """The realism knob that the card recommends."""
+    kappa = card.settings.get("kappa")
+    if kappa is None or not 0 < kappa <= 1:
+        raise WeightsError(f"card {card.name!r} has the setting kappa = {kappa}; needed a number in 0…1")
+    return kappa
 
 
 def _estimate(codec: Codec, reception: Reception) -> tuple[Evidence, Estimate]:

@@ -27,6 +27,7 @@ class Card:
         trained_with: the command and the settings that made the file.
         codec_sha256: for models that belong to one codec, its hash; otherwise empty.
         license: of the weights.
+        settings: values that go with the weights, by name; `refine` has ``kappa``.
         metrics: held-out figures, by name.
     """
 
@@ -39,6 +40,7 @@ class Card:
     trained_with: str
     codec_sha256: str
     license: str
+    settings: Mapping[str, float]
     metrics: Mapping[str, float]
 
     @property
@@ -101,6 +103,6 @@ def write_card(card: Card, folder: Path) -> None:
     for field in fields(Card):
         if field.name != "name":
             value = getattr(card, field.name)
-            section[field.name] = dict(value) if field.name == "metrics" else value
+            section[field.name] = dict(value) if field.name in ("settings", "metrics") else value
     document[card.name] = section
     cards.write_text(tomlkit.dumps(document), "utf-8")

@@ -1,0 +1,39 @@
+"""An untrained codec: the algebra of a trained one, without its file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sdr_gsc.semantic.codec import Codec
+from sdr_gsc.semantic.decoder import SemanticDecoder
+from sdr_gsc.semantic.encoder import SemanticEncoder
+from sdr_gsc.semantic.rate import RATES
+from sdr_gsc.weights.cards import Card
+
+
+@pytest.fixture(scope="session")
+def untrained_codec() -> Codec:
+    """Random orthonormal analysis, decaying prior, networks at their start (zero)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder, decoder = SemanticEncoder(), SemanticDecoder()
+        basis = torch.linalg.qr(torch.randn(768, 128)).Q.T.reshape(128, 3, 16, 16)
+    encoder.transform.start_from(basis, torch.full((3,), 0.5))
+    log_variance = torch.linspace(1, -6, 128)
+    with torch.no_grad():
+        decoder.log_variance.copy_(log_variance)
+        encoder.log_gain.copy_(-0.25 * log_variance.expand(len(RATES), 128))
+    card = Card("codec", "none", "ab" * 32, 0, "", "", "", "", "", {}, {})
+    for module in (encoder, decoder):
+        module.eval().requires_grad_(requires_grad=False)
+    return Codec(encoder, decoder, card, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def soft_picture() -> np.ndarray:
+    """A picture whose sides are no multiples of 16, float32 [72, 90, 3]."""
+    rows, columns = np.mgrid[0:72, 0:90] / 90
+    waves = np.stack([np.sin(9 * rows), np.cos(7 * columns), np.sin(5 * rows * columns)], -1)
+    return (0.5 + 0.4 * waves).astype(np.float32)
