@@ -86,8 +86,12 @@ class RefineDecoder:
         codec: whose estimates the bridge was trained on.
         bridge: the trained network.
         schedule: its length is the number of evaluations.
-        kappa: starting noise relative to the predicted error, 0.1…1: fidelity against realism.
-        samples: pictures drawn; the first one is the reconstruction, all of them give the standard deviation.
+        kappa: starting noise relative to the predicted error, 0.1…1.
+        realism: where the reconstruction lies on the line from conditional mean (0, least squared error) to draw (1).
+            On that line lie the pictures of least error for a given distance from the distribution of pictures
+            (Freirich, Michaeli and Meir 2021, "A theory of the distortion-perception tradeoff in Wasserstein space",
+            theorem 3).
+        samples: pictures drawn; the first one gives the reconstruction, all of them the standard deviation.
         name: as asked for.
     """
 
@@ -95,6 +99,7 @@ class RefineDecoder:
     bridge: BridgeDenoiser
     schedule: BridgeSchedule
     kappa: float
+    realism: float
     samples: int
     name: str
 
@@ -109,9 +114,12 @@ class RefineDecoder:
             _repeat(estimate.linear.picture, self.samples),
             _repeat(estimate.linear.latent, self.samples),
         )
-        drawn = sample_bridge(self.bridge, condition, self.schedule, self.kappa, generator, on_step)
+        mean, drawn = sample_bridge(self.bridge, condition, self.schedule, self.kappa, generator, on_step)
+        picture = mean[:1] + self.realism * (drawn[:1] - mean[:1])
         timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
-        return _reconstruction(self.name, evidence, drawn, estimate.deviation, self.schedule.steps, timings)
+        return _reconstruction(
+            self.name, evidence, picture, estimate.deviation, self.schedule.steps, timings, drawn=drawn
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,8 @@ class PosteriorDecoder:
         start = _repeat(estimate.picture * 2 - 1, self.samples)
         drawn = sample_posterior(self.prior, likelihood, self.guidance, schedule, start, generator, on_step)
         timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
-        return _reconstruction(self.name, evidence, drawn / 2 + 0.5, estimate.deviation, self.steps, timings)
+        drawn = drawn / 2 + 0.5
+        return _reconstruction(self.name, evidence, drawn, estimate.deviation, self.steps, timings, drawn=drawn)
 
 
 def open_decoder(
@@ -176,7 +185,9 @@ def open_decoder(
     if family == "refine" and (not choice or choice.isdecimal()):
         bridge, card = load_bridge(codec, folder)
         count = steps if steps is not None else int(choice or _DEFAULT_REFINE_STEPS)
-        return RefineDecoder(codec, bridge, BridgeSchedule(count), _kappa(card), samples, name)
+        return RefineDecoder(
+            codec, bridge, BridgeSchedule(count), _setting(card, "kappa"), _setting(card, "realism"), samples, name
+        )
     if family == "posterior" and (not choice or choice in _SOLVERS):
         count = steps if steps is not None else _DEFAULT_POSTERIOR_STEPS
         if count < 1:
@@ -186,12 +197,12 @@ def open_decoder(
     raise SettingsError(f"decoder {name!r} is unknown; needed one of {', '.join(DECODER_NAMES)}")
 
 
-def _kappa(card: Card) -> float:
-    """The realism knob that the card recommends."""
-    kappa = card.settings.get("kappa")
-    if kappa is None or not 0 < kappa <= 1:
-        raise WeightsError(f"card {card.name!r} has the setting kappa = {kappa}; needed a number in 0…1")
-    return kappa
+def _setting(card: Card, name: str) -> float:
+    """A setting in 0…1 that the card recommends."""
+    value = card.settings.get(name)
+    if value is None or not 0 <= value <= 1:
+        raise WeightsError(f"card {card.name!r} has the setting {name} = {value}; needed a number in 0…1")
+    return value
 
 
 def _estimate(codec: Codec, reception: Reception) -> tuple[Evidence, Estimate]:
@@ -208,19 +219,29 @@ def _repeat(values: Tensor, samples: int) -> Tensor:
 
 
 def _reconstruction(
-    name: str, evidence: Evidence, pictures: Tensor, predicted: Tensor, nfe: int, timings: dict[str, float]
+    name: str,
+    evidence: Evidence,
+    picture: Tensor,
+    predicted: Tensor,
+    nfe: int,
+    timings: dict[str, float],
+    drawn: Tensor | None = None,
 ) -> Reconstruction:
-    """Crop the padding away and leave torch."""
-    cropped = pictures[:, :, : evidence.height, : evidence.width].clamp(0, 1)
-    drawn = cropped.permute(0, 2, 3, 1).float().cpu().numpy()
-    if drawn.shape[0] > 1:
-        deviation = np.sqrt(np.mean(np.var(drawn, axis=0, ddof=1), axis=-1)).astype(np.float32)
+    """Crop the padding away and leave torch; one draw says nothing of the deviation, so the predicted one stands in."""
+
+    def cropped(planes: Tensor) -> np.ndarray:
+        inside = planes[:, :, : evidence.height, : evidence.width].clamp(0, 1)
+        return np.asarray(inside.permute(0, 2, 3, 1).float().cpu().numpy())
+
+    samples = cropped(drawn) if drawn is not None and drawn.shape[0] > 1 else None
+    if samples is None:
+        deviation = cropped(predicted)[0, :, :, 0]
     else:
-        deviation = predicted[0, 0, : evidence.height, : evidence.width].float().cpu().numpy()
+        deviation = np.sqrt(np.mean(np.var(samples, axis=0, ddof=1), axis=-1)).astype(np.float32)
     return Reconstruction(
-        picture=drawn[0],
+        picture=cropped(picture)[0],
         decoder=name,
-        samples=drawn if drawn.shape[0] > 1 else None,
+        samples=samples,
         standard_deviation=deviation,
         nfe=nfe,
         timings_s=timings,

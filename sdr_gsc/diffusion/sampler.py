@@ -63,32 +63,37 @@ def sample_bridge(
     kappa: float,
     generator: torch.Generator,
     on_step: OnStep = quietly,
-) -> Tensor:
-    """Walk the bridge from estimate plus noise to a picture, float [B, 3, H, W] in [0, 1] units (not clamped).
+) -> tuple[Tensor, Tensor]:
+    """Walk the bridge from estimate plus noise to a picture.
 
-    Along a line x_t = x_0 + t·(x_1 - x_0), Euler's step with the current estimate of x_0 is x_s = x̂ + (s/t)(x_t -
-    x̂). With one step the result is the bridge's own conditional mean; the more steps, the closer to a draw from the
-    posterior.
+    Along a line x_t = x_0 + t·(x_1 - x_0), Euler's step with the current estimate of x_0 is x_s = x̂ + (s/t)(x_t - x̂).
+    The first step's estimate is the bridge's own conditional mean; the more steps, the closer the last state comes to a
+    draw from the posterior.
 
     Args:
         denoiser: the trained bridge.
         condition: what was received.
         schedule: times.
-        kappa: size of the starting noise relative to the estimate's predicted error; the realism knob, 0.1…1.
+        kappa: size of the starting noise relative to the estimate's predicted error, 0.1…1.
         generator: of the starting noise.
         on_step: called after each step.
+
+    Returns:
+        The conditional mean and the draw, both float [B, 3, H, W] in [0, 1] units, not clamped; equal for one step.
     """
     batch = condition.estimate.shape[0]
     device = condition.estimate.device
     noise = torch.randn(condition.estimate.shape, generator=generator, device=device)
     state = condition.estimate + kappa * condition.deviation * noise
+    mean = state
     strength = torch.full((batch,), kappa, device=device)
     times = schedule.times()
     for index, (now, then) in enumerate(zip(times[:-1], times[1:], strict=True)):
         clean = denoiser(state, condition, torch.full((batch,), float(now), device=device), strength)
         state = clean + float(then / now) * (state - clean)
+        mean = clean if index == 0 else mean
         on_step(SamplerStep(index + 1, schedule.steps, clean))
-    return state
+    return mean, state
 
 
 def sample_posterior(

@@ -27,7 +27,7 @@ class Card:
         trained_with: the command and the settings that made the file.
         codec_sha256: for models that belong to one codec, its hash; otherwise empty.
         license: of the weights.
-        settings: values that go with the weights, by name; `refine` has ``kappa``.
+        settings: values that go with the weights, by name; `refine` has ``kappa`` and ``realism``.
         metrics: held-out figures, by name.
     """
 

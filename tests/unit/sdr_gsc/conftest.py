@@ -61,5 +61,5 @@ def model_folder(untrained_codec: Codec, tmp_path_factory: pytest.TempPathFactor
         own = sha256(path.read_bytes()).hexdigest()
         digest = own if name == "codec" else digest
         belongs = digest if name == "refine" else ""
-        write_card(Card(name, path.name, own, 0, "", "", "", belongs, "", {"kappa": 0.5}, {}), folder)
+        write_card(Card(name, path.name, own, 0, "", "", "", belongs, "", {"kappa": 0.5, "realism": 1.0}, {}), folder)
     return folder

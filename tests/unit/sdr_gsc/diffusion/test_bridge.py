@@ -51,9 +51,11 @@ def test_the_untrained_denoiser_is_the_conditional_mean_of_gaussian_errors(t: fl
 
 def test_one_step_is_the_mean_and_many_steps_draw_errors_of_the_predicted_size() -> None:
     condition = _condition(256)
-    one = sample_bridge(_bridge(), condition, BridgeSchedule(1), 1.0, torch.Generator().manual_seed(2))
+    mean, one = sample_bridge(_bridge(), condition, BridgeSchedule(1), 1.0, torch.Generator().manual_seed(2))
+    assert torch.equal(mean, one)
     assert torch.allclose(one, condition.estimate, atol=1e-6)
-    many = sample_bridge(_bridge(), condition, BridgeSchedule(64), 1.0, torch.Generator().manual_seed(2))
+    mean, many = sample_bridge(_bridge(), condition, BridgeSchedule(64), 1.0, torch.Generator().manual_seed(2))
+    assert torch.allclose(mean, condition.estimate, atol=1e-6)
     drawn = ((many - condition.estimate) / condition.deviation).square().mean().sqrt()
     assert float(drawn) == pytest.approx(1.0, abs=0.03)
 
@@ -61,7 +63,7 @@ def test_one_step_is_the_mean_and_many_steps_draw_errors_of_the_predicted_size()
 def test_the_generator_decides_and_steps_are_reported() -> None:
     condition, news = _condition(2), list[SamplerStep]()
     draws = [
-        sample_bridge(_bridge(), condition, BridgeSchedule(3), 0.5, torch.Generator().manual_seed(seed), news.append)
+        sample_bridge(_bridge(), condition, BridgeSchedule(3), 0.5, torch.Generator().manual_seed(seed), news.append)[1]
         for seed in (4, 4, 5)
     ]
     assert torch.equal(draws[0], draws[1])
