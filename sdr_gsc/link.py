@@ -5,24 +5,25 @@ The radio in between is anything with `exchange`; this module knows neither driv
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from .capture import Capture
-from .errors import DescriptorError, SettingsError
-from .phy.blocks import block_bytes, blocks_per_frame, join_blocks
-from .phy.framing import deinterleave, frame_plan
+from .errors import DescriptorError, PictureError, SettingsError
+from .phy.blocks import block_bytes, blocks_per_frame, coded_plan, join_blocks
+from .phy.framing import MAX_FRAMES, FrameHeader, deinterleave, frame_plan
 from .phy.receiver import ReceivedFrame, Receiver
 from .phy.transmitter import Transmission, Transmitter
 from .semantic.classical import encode_classical
 from .semantic.codec import CODEC_ID, Codec
 from .semantic.coded import coded_payload, encode_within, received_points
-from .semantic.descriptor import Descriptor, Mapping
+from .semantic.descriptor import NO_MCS, Descriptor, Mapping
 from .semantic.mapping import constellation_points
-from .semantic.rate import Rate, symbols_per_picture
+from .semantic.picture import MAX_PIXELS, MIN_SIDE_PX, as_tensor
+from .semantic.rate import RATES, Rate, symbols_per_picture
 from .semantic.values import Reception
 
 __all__ = ["Air", "Prepared", "PictureRequest", "gather", "prepare", "transfer"]
@@ -82,13 +83,17 @@ def prepare(picture: np.ndarray, request: PictureRequest, codec: Codec, transmit
     Raises:
         PictureError: not a usable picture, or nothing of it fits (`classical`).
         SettingsError: a request that cannot be met.
+        DescriptorError: a value that the descriptor cannot hold, such as a picture_id beyond 65535.
     """
     description = {
         "picture_id": request.picture_id,
         "interleaver_seed": request.interleaver_seed,
         "design_esn0_db": request.design_esn0_db,
     }
+    as_tensor(picture)  # refuses what is no picture, whatever the mapping
     height, width = picture.shape[:2]
+    if height * width > MAX_PIXELS:
+        raise PictureError(f"picture has {width}x{height} pixels; scale it down to at most {MAX_PIXELS} pixels in all")
     budget = symbols_per_picture(height, width, request.rate)
     seed = request.interleaver_seed
     if request.mapping is Mapping.DIRECT:
@@ -150,33 +155,96 @@ def gather(capture: Capture, receiver: Receiver) -> Reception:
     """Receive one picture from a capture; never raises on signal content.
 
     Frames belong together when their descriptors agree; the descriptor that most frames carry wins, the first one among
-    equals. Headers that no sender of this version writes count as not received.
+    equals, and frames of other pictures are left out. Headers that no sender of this version writes count as not
+    received. Where a frame came more than once, each symbol is taken from the copy with the least noise, and each block
+    from any copy that passed its checksum.
     """
     received = receiver.receive(capture)
     reports = tuple(frame.report for frame in received.frames)
-    descriptors = Counter(frame.header.descriptor for frame in received.frames if frame.header is not None)
-    for packed, _ in descriptors.most_common():
-        try:
-            descriptor = Descriptor.unpack(packed)
-        except DescriptorError:
-            continue
-        own = [frame for frame in received.frames if frame.header is not None and frame.header.descriptor == packed]
-        symbols, variance, payload = _assemble(descriptor, own)
-        return Reception(descriptor, symbols, variance, payload, reports)
-    nothing = np.zeros(0, np.float32)
-    return Reception(None, nothing.astype(np.complex64), nothing, None, reports)
+    pictures: dict[Descriptor, list[tuple[int, ReceivedFrame]]] = {}
+    for frame in received.frames:
+        descriptor = None if frame.header is None else _descriptor_of(frame.header)
+        if descriptor is not None and frame.header is not None:
+            pictures.setdefault(descriptor, []).append((frame.header.sequence, frame))
+    if not pictures:
+        nothing = np.zeros(0, np.float32)
+        return Reception(None, nothing.astype(np.complex64), nothing, None, reports)
+    descriptor, frames = max(pictures.items(), key=lambda item: len(item[1]))
+    symbols, variance, payload = _assemble(descriptor, frames)
+    return Reception(descriptor, symbols, variance, payload, reports)
 
 
-def _assemble(descriptor: Descriptor, frames: list[ReceivedFrame]) -> tuple[np.ndarray, np.ndarray, bytes | None]:
-    sequences = {frame.header.sequence: frame for frame in reversed(frames) if frame.header is not None}
+def _descriptor_of(header: FrameHeader) -> Descriptor | None:
+    """The descriptor in a header, or None if no sender writes the two together.
+
+    A checksum protects against noise, not against a program that writes nonsense. All later sizes follow from the
+    descriptor, and agreeing with the header keeps them to what frames can carry.
+    """
+    try:
+        descriptor = Descriptor.unpack(header.descriptor)
+    except DescriptorError:
+        return None
+    if not header.sequence < descriptor.n_frames <= MAX_FRAMES:
+        return None
+    height, width = descriptor.height, descriptor.width
+    if min(height, width) < MIN_SIDE_PX or height * width > MAX_PIXELS:
+        return None
+    if descriptor.codec_id == CODEC_ID:  # only of its own family a program knows how many symbols a picture has
+        if descriptor.rate_index >= len(RATES):
+            return None
+        if descriptor.n_symbols != symbols_per_picture(height, width, RATES[descriptor.rate_index]):
+            return None
+    agrees = _agrees_uncoded if descriptor.mapping is Mapping.DIRECT else _agrees_coded
+    return descriptor if agrees(descriptor, header) else None
+
+
+def _agrees_uncoded(descriptor: Descriptor, header: FrameHeader) -> bool:
+    uncoded = header.mcs is None and descriptor.mcs == NO_MCS and descriptor.n_bytes == 0
+    return uncoded and header.n_symbols == -(-descriptor.n_symbols // descriptor.n_frames)
+
+
+def _agrees_coded(descriptor: Descriptor, header: FrameHeader) -> bool:
+    if header.mcs is None or descriptor.mcs != header.mcs:
+        return False
+    n_blocks = -(-descriptor.n_bytes // block_bytes(header.mcs))
+    if n_blocks < descriptor.n_frames:
+        return False
+    if coded_plan(n_blocks, descriptor.n_frames)[header.sequence] != header.n_blocks:
+        return False
+    index_bits = 2 * descriptor.n_symbols * int(math.log2(descriptor.levels))
+    return descriptor.mapping is Mapping.CLASSICAL or descriptor.n_bytes == -(-index_bits // 8)
+
+
+def _assemble(
+    descriptor: Descriptor, frames: list[tuple[int, ReceivedFrame]]
+) -> tuple[np.ndarray, np.ndarray, bytes | None]:
+    copies: dict[int, list[ReceivedFrame]] = {}
+    for sequence, frame in frames:
+        copies.setdefault(sequence, []).append(frame)
     if descriptor.mapping is Mapping.DIRECT:
-        parts = {sequence: (frame.symbols, frame.noise_variance) for sequence, frame in sequences.items()}
+        parts = {sequence: _least_noise(same) for sequence, same in copies.items()}
         seed = descriptor.interleaver_seed
         return *deinterleave(parts, descriptor.n_symbols, descriptor.n_frames, seed), None
-    blocks = {sequence: frame.blocks for sequence, frame in sequences.items() if frame.blocks is not None}
+    blocks = {sequence: _good_blocks(same) for sequence, same in copies.items()}
     payload = join_blocks(blocks, descriptor.n_bytes, descriptor.mcs, descriptor.n_frames)
     if descriptor.mapping is Mapping.CODED:
         return *received_points(descriptor, payload), None
     nothing = np.zeros(0, np.float32)
     whole = None if any(block is None for block in payload) else b"".join(block for block in payload if block)
     return nothing.astype(np.complex64), nothing, whole
+
+
+def _least_noise(copies: list[ReceivedFrame]) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols and noise variance of a frame. Averaging copies would gain more, but amplifiers distort them alike."""
+    symbols, variance = copies[0].symbols, copies[0].noise_variance
+    for copy in copies[1:]:
+        better = copy.noise_variance < variance
+        symbols = np.where(better, copy.symbols, symbols)
+        variance = np.where(better, copy.noise_variance, variance)
+    return symbols, variance
+
+
+def _good_blocks(copies: list[ReceivedFrame]) -> tuple[bytes | None, ...]:
+    """For each block of a frame, the first copy that passed its checksum."""
+    received = [copy.blocks for copy in copies if copy.blocks is not None]
+    return tuple(next((block for block in same if block is not None), None) for same in zip(*received, strict=True))

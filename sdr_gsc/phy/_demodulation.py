@@ -9,6 +9,7 @@ import scipy.fft
 
 from ._header import decode_header, encode_header, header_cells
 from ._kernels import gather_symbols
+from ._losses import Losses
 from ._tracking import Drift, PilotFit, PilotTracker
 from .equalization import NoiseLevel, equalize, noise_level
 from .estimation import ChannelEstimate, ChannelEstimator, Observations
@@ -19,6 +20,8 @@ from .transmitter import pilot_values
 
 __all__ = ["Demodulator", "Evidence", "Spectra"]
 
+#: Clock offset beyond which a fit followed something else than the transmitter's clock.
+_MAX_CLOCK_OFFSET = 1e-3
 #: Symbols demodulated before the window is moved again: 50 ppm is a quarter sample over as many at N = 64.
 _CHUNK = 64
 
@@ -89,21 +92,21 @@ class Demodulator:
         symbols = self.header_symbols + FrameLayout.of(header.n_symbols, self._grid).length
         return self._preamble.repetitions * self._grid.fft_size + symbols * self._grid.symbol_length
 
-    def header(self, samples: np.ndarray, missing: np.ndarray, found: Acquisition) -> Evidence:
+    def header(self, samples: np.ndarray, losses: Losses, found: Acquisition) -> Evidence:
         """Demodulate and decode the header.
 
         Args:
             samples: complex64 [n], finite.
-            missing: int64 [m, 2], first and one-past-last sample of each gap.
+            losses: samples without evidence.
             found: from the synchronizer.
         """
         training = found.training.mean(axis=0)
-        copies = self._preamble.repetitions
+        copies = found.training.shape[0]
         scatter = float(np.sum(np.abs(found.training - training) ** 2)) / ((copies - 1) * training.size)
         scatter = max(scatter, 1e-12 * float(np.mean(np.abs(training) ** 2)))
         channel = self._estimator.static(self._estimator.coordinates(training), scatter / copies)
         drift = self._first_drift(channel, scatter)
-        spectra = self._demodulate(samples, missing, found, 0, self.header_symbols, drift)
+        spectra = self._demodulate(samples, losses, found, 0, self.header_symbols, drift)
         noise = NoiseLevel(scatter, 0.0)
         truncated = not self._inside(samples, found, self.header_symbols)
         no_training = np.zeros(self.header_symbols, bool)
@@ -120,7 +123,7 @@ class Demodulator:
         return evidence if evidence.header is not None else attempt(walk=False)
 
     def payload(
-        self, samples: np.ndarray, missing: np.ndarray, found: Acquisition, start: Evidence, header: FrameHeader
+        self, samples: np.ndarray, losses: Losses, found: Acquisition, start: Evidence, header: FrameHeader
     ) -> tuple[Evidence, np.ndarray, np.ndarray]:
         """Demodulate the payload of a frame with a good header.
 
@@ -137,7 +140,7 @@ class Demodulator:
         while spectra.times.size < total:
             first = spectra.times.size
             count = min(_CHUNK, total - first)
-            spectra = _joined(spectra, self._demodulate(samples, missing, found, first, count, fit.drift))
+            spectra = _joined(spectra, self._demodulate(samples, losses, found, first, count, fit.drift))
             drift = replace(first_drift, delay_offset=fit.drift.delay_offset, delay_rate=fit.drift.delay_rate)
             fit = self._fit(spectra, start.channel, start.noise.thermal, drift, is_training)
         reference = self._reference(header, known)
@@ -147,7 +150,8 @@ class Demodulator:
             self._observations(found, observed, spectra.times[known], usable, start.noise.thermal), spectra.times
         )
         fit = self._fit(spectra, channel, start.noise.thermal, fit.drift, is_training)
-        noise = self._noise(channel, self._known_tones(spectra, fit, known, reference), known, usable, start.noise)
+        seen = self._known_tones(spectra, fit, known, reference)
+        noise = self._noise(channel, seen, known, usable, start.noise, found.training.shape[0])
         truncated = not self._inside(samples, found, total)
         evidence = Evidence(channel, noise, fit, spectra, header, truncated)
         symbols, variance = self._data(evidence, np.flatnonzero(~known))
@@ -160,7 +164,7 @@ class Demodulator:
     def _demodulate(
         self,
         samples: np.ndarray,
-        missing: np.ndarray,
+        losses: Losses,
         found: Acquisition,
         first: int,
         count: int,
@@ -170,11 +174,11 @@ class Demodulator:
         copies = self._preamble.repetitions * grid.fft_size
         nominal = copies + grid.cp_length + grid.symbol_length * np.arange(first, first + count)
         times = nominal - (copies - grid.fft_size) / 2
-        shift = np.rint(drift.delay_offset + drift.delay_rate * times).astype(np.int64)
+        # An interferer on the pilots fits any delay, and the window must stay inside the capture.
+        reach = grid.cp_length + _MAX_CLOCK_OFFSET * times
+        shift = np.rint(np.clip(drift.delay_offset + drift.delay_rate * times, -reach, reach)).astype(np.int64)
         starts = found.training_start + nominal + shift
-        usable = starts + grid.fft_size <= samples.size
-        for begin, end in missing:
-            usable &= (starts + grid.fft_size <= begin) | (starts >= end)
+        usable = (starts + grid.fft_size <= samples.size) & (losses.within(starts, grid.fft_size) == 0)
         windows = np.empty((count, grid.fft_size), np.complex64)
         turn = 2 * np.pi * found.cfo / grid.fft_size
         readable = np.where(usable, starts, found.training_start)
@@ -255,19 +259,25 @@ class Demodulator:
         tones = [found.training.mean(axis=0)] + [observed[group].mean(axis=0) for group in groups]
         return Observations(
             times=np.array([0.0] + [float(times[group].mean()) for group in groups]),
-            symbols=np.array([self._preamble.repetitions] + [group.size for group in groups], np.float64),
+            symbols=np.array([found.training.shape[0]] + [group.size for group in groups], np.float64),
             coordinates=self._estimator.coordinates(np.array(tones)),
             noise_variance=noise_variance,
         )
 
     def _noise(
-        self, channel: ChannelEstimate, observed: np.ndarray, known: np.ndarray, usable: np.ndarray, start: NoiseLevel
+        self,
+        channel: ChannelEstimate,
+        observed: np.ndarray,
+        known: np.ndarray,
+        usable: np.ndarray,
+        start: NoiseLevel,
+        copies: int,
     ) -> NoiseLevel:
         if not usable.any():
             return start
         rows = _rows(channel, np.flatnonzero(known))
         error = np.abs(observed - rows.response) ** 2 + rows.error_variance
-        samples = (self._preamble.repetitions - 1) * self._signed.size
+        samples = (copies - 1) * self._signed.size
         residual = max(float(np.mean(error[usable])), 1e-12 * float(np.mean(np.abs(rows.response) ** 2)))
         return noise_level(start.thermal, samples, residual, float(np.mean(np.abs(rows.response) ** 2)))
 

@@ -11,6 +11,8 @@ __all__ = ["fit_pilots"]
 _CLOCK_PRIOR = 40e-6
 #: Symbols over which a phase walk is measured: long enough to rise above the pilots' noise.
 _WALK_SPAN = 8
+#: Symbols without which no walk is measured.
+_WALK_MIN_SYMBOLS = 4
 #: Training tones that fixed phase zero, per pilot of one symbol: they outweigh this many symbols' pilots.
 _ANCHOR_WEIGHT = 50.0
 
@@ -162,12 +164,14 @@ def _fit_phase(
             b0 += deviation[s] / noise
             b1 += deviation[s] * index[s] / noise
     if slope_deviation > 0.0:
-        anchor = 1.0 / (noise / _ANCHOR_WEIGHT + 4.0 * step)
         pull = 1.0 / (slope_deviation * slope_deviation + step)
-        a00 += anchor
         a11 += pull
-        b0 -= anchor * start
         b1 -= pull * (slope - slope_guess)
+        # With too few symbols to measure a walk, nothing tells how far it went since the training symbols.
+        if not walk or size >= _WALK_MIN_SYMBOLS:
+            anchor = 1.0 / (noise / _ANCHOR_WEIGHT + 4.0 * step)
+            a00 += anchor
+            b0 -= anchor * start
     determinant = a00 * a11 - a01 * a01
     middle = (a11 * b0 - a01 * b1) / determinant
     bend = (a00 * b1 - a01 * b0) / determinant
@@ -186,7 +190,7 @@ def _fit_phase(
 def _strongest_line(sums: np.ndarray, index: np.ndarray, centre: float, limit: float) -> tuple[float, float]:
     """Slope within centre ± limit that adds the sums up best, and the phase at index zero."""
     spacing = np.pi / (2.0 * sums.size)
-    reach = int(np.ceil(limit / spacing))
+    reach = int(limit / spacing)  # never beyond the limit: a slope too steep wraps the phase at index zero
     best = -1.0
     slope = centre
     start = 0.0
@@ -209,9 +213,9 @@ def _strongest_line(sums: np.ndarray, index: np.ndarray, centre: float, limit: f
 @njit(cache=True, nogil=True)
 def _walk_step(deviation: np.ndarray, gain: np.ndarray, noise: float) -> float:
     """Variance per symbol of a random walk seen in white noise of variance `noise`."""
-    span = min(_WALK_SPAN, deviation.size // 4)
-    if span < 1:
+    if deviation.size < _WALK_MIN_SYMBOLS:
         return 0.0
+    span = min(_WALK_SPAN, deviation.size // _WALK_MIN_SYMBOLS)
     total = 0.0
     count = 0
     for s in range(span, deviation.size):

@@ -11,6 +11,7 @@ from ..capture import Capture
 from ..errors import SettingsError
 from ..units import ppm
 from ._demodulation import Demodulator, Evidence
+from ._losses import Losses, usable_samples
 from .blocks import decode_blocks
 from .coding.mcs import mcs
 from .constellation import Qam
@@ -20,9 +21,7 @@ from .framing import FrameHeader
 from .numerology import Numerology
 from .preamble import Preamble
 from .report import FrameReport, Stage
-from .synchronization import Acquisition, Synchronizer
-
-_SMALLEST, _LARGEST = 1e-5, 1e3
+from .synchronization import Acquisition, Synchronizer, heard_training
 
 __all__ = ["Received", "ReceivedFrame", "Receiver"]
 
@@ -92,26 +91,27 @@ class Receiver:
 
     def receive(self, capture: Capture) -> Received:
         """Every frame in a capture, each found once. Nothing in the samples makes it raise."""
-        samples, missing = _finite(capture)
+        samples, losses = usable_samples(capture)
         search = LagSearch(samples, self._preamble)
         frames: list[ReceivedFrame] = []
         position = 0
         while (candidate := search.next_candidate(position)) is not None:
-            found = self._synchronizer.acquire(samples, candidate)
+            found = self._synchronizer.acquire(samples, candidate, losses)
             preamble_start = None if found is None else found.training_start - self._preamble.prefix_length
             if found is None or preamble_start is None or preamble_start + self._preamble.prefix_length < position:
                 position = candidate.start + 2 * search.stride
                 continue
-            frame, end = self._frame(capture, samples, missing, found)
+            frame, end = self._frame(capture, samples, losses, found)
             frames.append(frame)
             position = max(end, candidate.start + search.stride)
         return Received(tuple(frames))
 
     def _frame(
-        self, capture: Capture, samples: np.ndarray, missing: np.ndarray, found: Acquisition
+        self, capture: Capture, samples: np.ndarray, losses: Losses, found: Acquisition
     ) -> tuple[ReceivedFrame, int]:
         """A frame and the sample at which to search on."""
-        evidence = self._demodulator.header(samples, missing, found)
+        found = heard_training(found, losses, self.numerology.fft_size)
+        evidence = self._demodulator.header(samples, losses, found)
         header = evidence.header
         training_end = found.training_start + self._preamble.repetitions * self.numerology.fft_size
         if header is None or header.n_symbols > self._frame_symbols:
@@ -120,7 +120,7 @@ class Receiver:
             report = self._report(capture, found, evidence, None, *empty, None, failed_at)
             # Copies of the training symbol are no new preamble: go on behind the last one.
             return ReceivedFrame(None, report, *empty, None), training_end - self.numerology.fft_size
-        evidence, symbols, variance = self._demodulator.payload(samples, missing, found, evidence, header)
+        evidence, symbols, variance = self._demodulator.payload(samples, losses, found, evidence, header)
         blocks = None
         stage = Stage.TRUNCATED if evidence.truncated else None
         if header.mcs is not None:
@@ -128,8 +128,7 @@ class Receiver:
             if stage is None and None in blocks:
                 stage = Stage.PAYLOAD
         report = self._report(capture, found, evidence, header, symbols, variance, blocks, stage)
-        drift = int(evidence.fit.delay[-1])
-        end = found.training_start + self._demodulator.frame_length(header) + drift
+        end = found.training_start + self._demodulator.frame_length(header) + int(evidence.spectra.shift[-1])
         return ReceivedFrame(header, report, symbols, variance, blocks), end - self.numerology.cp_length
 
     def _report(
@@ -198,23 +197,3 @@ class Receiver:
 
 def _db(ratio: float) -> float:
     return 10 * math.log10(max(ratio, 1e-12))
-
-
-def _finite(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
-    """Samples with gaps and non-finite values as zeros, and int64 [m, 2] of where they are."""
-    samples = np.ascontiguousarray(capture.samples)
-    spans = [(gap.start_sample, gap.start_sample + gap.sample_count) for gap in capture.gaps]
-    if samples.size == 0:
-        return samples, np.array(spans, np.int64).reshape(-1, 2)
-    rails = samples.view(np.float32)
-    peak = float(max(rails.max(), -rails.min()))  # NaN and infinity show here
-    if not math.isfinite(peak):
-        bad = ~np.isfinite(samples)
-        samples = np.where(bad, np.complex64(0), samples)
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], bad.view(np.int8), [0]])))
-        spans += list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
-        peak = float(np.max(np.abs(samples.view(np.float32))))
-    if peak > 0 and not _SMALLEST < peak < _LARGEST:
-        # Products of energies would leave the range of float32; such samples never were at full scale 1.
-        samples = (samples.view(np.float32) * np.float64(1 / peak)).astype(np.float32).view(np.complex64)
-    return samples, np.array(spans, np.int64).reshape(-1, 2)

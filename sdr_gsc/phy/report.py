@@ -31,7 +31,7 @@ class FrameReport:
         cfo_hz: carrier-frequency offset, positive when the received carrier is above the local one.
         cfo_ppm: the same relative to the centre frequency; None where there is none (loopback at baseband).
         sfo_ppm: sampling-frequency offset, positive when the transmitter's clock is faster.
-        esn0_db: estimated Es/N0 per occupied subcarrier.
+        esn0_db: estimated Es/N0 per occupied subcarrier; what phase noise and other distortion add counts as noise.
         snr_per_subcarrier_db: float32 [active] estimated Es/N0 of each occupied subcarrier, in the order of
             `Numerology.active`.
         channel: complex64 [active] channel estimate in the same order.

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
 from numba import njit
 
 from ._kernels import gather_symbols
+from ._losses import Losses
 from .detection import Candidate, decision_threshold
 from .estimation import ChannelEstimator
 from .preamble import Preamble
 
-__all__ = ["Acquisition", "Synchronizer"]
+__all__ = ["Acquisition", "Synchronizer", "heard_training"]
 
 #: A path this far below the strongest one counts as the first; the side lobes of the occupied band stay below it.
 _FIRST_PATH = 0.08
 _FIRST_PATH_OVER_NOISE = 12.0
 #: Rate at which a periodic signal of random content passes for the training symbol, per place and carrier offset.
 _CONTENT_RATE = 1e-4
+_NOTHING_LOST = Losses()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Acquisition:
     Attributes:
         training_start: first sample of the FFT window of the first training copy; the first path arrives
             `Synchronizer.slack` samples later, so that earlier, weaker paths do no harm.
-        fractional_delay: delay of the first path beyond that sample, -0.5…0.5 samples.
+        fractional_delay: delay of the first path beyond that sample plus `Synchronizer.slack`, -0.25…1.25 samples.
         cfo: carrier offset in subcarrier spacings.
         metric: projection metric M in [0, 1].
         content: share of the periodic part of the signal that a channel of D taps explains, in [0, 1].
@@ -91,12 +93,13 @@ class Synchronizer:
         """Carrier offsets that count as distinct trials."""
         return self._hypotheses
 
-    def acquire(self, samples: np.ndarray, candidate: Candidate) -> Acquisition | None:
+    def acquire(self, samples: np.ndarray, candidate: Candidate, losses: Losses = _NOTHING_LOST) -> Acquisition | None:
         """Exact place of the preamble near a candidate, or None if there is none or the capture cuts it.
 
         Args:
             samples: complex64 [n], finite.
             candidate: from `LagSearch`.
+            losses: samples without evidence, zero in `samples`.
         """
         n, repetitions = self._grid.fft_size, self._preamble.repetitions
         window = candidate.start + self._grid.cp_length
@@ -106,14 +109,19 @@ class Synchronizer:
         spectrum = scipy.fft.fft(copies.sum(axis=0), norm="ortho")
         integer, delay = self._integer_offset(spectrum, candidate.fractional_cfo)
         cfo = candidate.fractional_cfo + integer
-        # Copies look alike: the lag peak of a weak preamble may be a whole symbol off.
-        best: Acquisition | None = None
-        for slip in (0, -n, n):
-            found = self._refine(samples, window + delay + slip, cfo)
-            if found is not None and (best is None or found.metric > best.metric):
-                best = found
-            if best is not None and best.metric > 1 - 0.25 / repetitions:
-                break
+        # Copies look alike: the lag peak of a weak preamble may be whole symbols off; so may one with losses.
+        # Lost samples are no argument against a place, so places compare by the samples that were heard.
+        expected = window + delay
+        best = self._refine(samples, expected, cfo)
+        score = 0.0 if best is None else best.metric / self._heard(best, losses)
+        for step in (-n, n):
+            place = expected + step
+            while score <= 1 - 0.25 / repetitions:
+                found = self._refine(samples, place, cfo)
+                if found is None or found.metric / self._heard(found, losses) <= score:
+                    break
+                best, score = found, found.metric / self._heard(found, losses)
+                place += step
         if best is None or best.metric < self.threshold or abs(best.cfo) > self._max_cfo + 0.5:
             return None
         return best if best.content >= self._content and best.agreement >= self._agreement else None
@@ -194,6 +202,12 @@ class Synchronizer:
             training=tones,
         )
 
+    def _heard(self, found: Acquisition, losses: Losses) -> float:
+        """Share of the training samples that were not lost, above 0: a metric is never found where all were."""
+        span = self._preamble.repetitions * self._grid.fft_size
+        lost = int(losses.within(np.array([found.training_start]), span)[0])
+        return max(1 - lost / span, 1 / span)
+
     def _explained(self, tones: np.ndarray) -> float:
         magnitude = np.abs(tones)
         limit = 2 * float(np.median(magnitude))
@@ -202,12 +216,31 @@ class Synchronizer:
         return float(np.vdot(inside, inside).real) / max(float(np.vdot(limited, limited).real), 1e-30)
 
     def _fractional_delay(self, tones: np.ndarray) -> float:
-        """Offset of the first path's peak from `slack`, by parabola through the impulse response's magnitude."""
-        lags = self.slack + np.array([-0.5, 0.0, 0.5])
+        """Offset of the first path's peak from `slack`: first maximum of the impulse response, by parabola.
+
+        A path late between two samples already shows at the earlier one, hence the search up to a sample later.
+        """
+        lags = self.slack + 0.5 * np.arange(-1, 4)
         signed = self._grid.signed(self._grid.active)
-        a, b, c = np.abs(np.exp(2j * np.pi * np.outer(lags, signed) / self._grid.fft_size) @ tones)
-        bend = a - 2 * b + c
-        return float(np.clip(0.25 * (a - c) / bend, -0.5, 0.5)) if bend < 0 else 0.0
+        magnitude = np.abs(np.exp(2j * np.pi * np.outer(lags, signed) / self._grid.fft_size) @ tones)
+        for at in range(1, lags.size - 1):
+            a, b, c = magnitude[at - 1 : at + 2].tolist()
+            if a < b >= c:
+                return 0.5 * (at - 1) + 0.25 * (a - c) / (a - 2 * b + c)
+        return 0.0
+
+
+def heard_training(found: Acquisition, losses: Losses, fft_size: int) -> Acquisition:
+    """Leave out training copies with lost samples, as long as two remain to tell noise from signal.
+
+    Args:
+        found: from the synchronizer.
+        losses: samples without evidence.
+        fft_size: samples of a copy.
+    """
+    starts = found.training_start + fft_size * np.arange(found.training.shape[0])
+    heard = losses.within(starts, fft_size) == 0
+    return replace(found, training=found.training[heard]) if np.count_nonzero(heard) >= 2 else found
 
 
 @njit(cache=True, nogil=True)

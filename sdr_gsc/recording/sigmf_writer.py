@@ -13,7 +13,7 @@ import sigmf
 from sigmf.error import SigMFError
 from sigmf.sigmffile import get_sigmf_filenames
 
-from ..capture import Capture
+from ..capture import Capture, Gap
 from ..errors import RecordingError
 from ..phy.report import FrameReport
 from .sigmf_names import CLIPPED, EXTENSION, GAP_LABEL, SETTINGS
@@ -37,6 +37,7 @@ def _annotation(report: FrameReport) -> dict[str, object]:
         "core:label": name,
         "core:comment": fate,
         "core:generator": "sdr-gsc",
+        "sdr_gsc:start_sample": report.start_sample,
         "sdr_gsc:detection_metric": _finite(report.detection_metric),
         "sdr_gsc:detection_threshold": _finite(report.detection_threshold),
         "sdr_gsc:timing_samples": _finite(report.timing_samples),
@@ -76,9 +77,18 @@ def _global_fields(capture: Capture) -> dict[str, object]:
     return fields
 
 
-def _segment_starts(capture: Capture) -> list[int]:
-    ends = {gap.start_sample + gap.sample_count for gap in capture.gaps}
-    return sorted({0} | {end for end in ends if end < capture.samples.size})
+def _gaps_inside(capture: Capture) -> list[Gap]:
+    """Gaps cut to the capture: readers refuse annotations of samples that are not there."""
+    spans = [
+        (max(gap.start_sample, 0), min(gap.start_sample + gap.sample_count, capture.samples.size))
+        for gap in capture.gaps
+    ]
+    return [Gap(start, end - start) for start, end in spans if end > start]
+
+
+def _segment_starts(gaps: Sequence[Gap], n_samples: int) -> list[int]:
+    ends = {gap.start_sample + gap.sample_count for gap in gaps}
+    return sorted({0} | {end for end in ends if end < n_samples})
 
 
 def write_capture(path: Path | str, capture: Capture, reports: Sequence[FrameReport] = ()) -> Path:
@@ -86,7 +96,7 @@ def write_capture(path: Path | str, capture: Capture, reports: Sequence[FrameRep
 
     Args:
         path: name of the recording, with or without a SigMF suffix.
-        capture: at least one sample; written bit for bit as complex64.
+        capture: at least one sample; written bit for bit as complex64. Gaps are cut to its samples.
         reports: frames that a receiver found in it.
 
     Returns:
@@ -101,15 +111,17 @@ def write_capture(path: Path | str, capture: Capture, reports: Sequence[FrameRep
     if capture.start is not None and capture.start.tzinfo is None:
         raise RecordingError(f"the capture starts at {capture.start} without a time zone; give it one, such as UTC")
     recording = sigmf.SigMFFile(global_info=_global_fields(capture))
-    for first in _segment_starts(capture):
+    gaps = _gaps_inside(capture)
+    for first in _segment_starts(gaps, capture.samples.size):
         segment: dict[str, object] = {"core:frequency": capture.center_frequency_hz}
         if capture.start is not None:
             segment["core:datetime"] = _time_text(capture.start + timedelta(seconds=first / capture.sample_rate_hz))
         recording.add_capture(first, segment)
-    for gap in capture.gaps:
+    for gap in gaps:
         recording.add_annotation(gap.start_sample, gap.sample_count, {"core:label": GAP_LABEL})
     for report in reports:
-        recording.add_annotation(report.start_sample, None, _annotation(report))
+        # The preamble of a frame that the capture cuts begins before the first sample.
+        recording.add_annotation(max(report.start_sample, 0), None, _annotation(report))
     names = get_sigmf_filenames(path)
     try:
         # The samples go first: a recording that was cut short is recognized by its missing metadata or wrong hash.

@@ -107,6 +107,18 @@ def test_one_annotation_per_frame(tmp_path):
     assert (bad["sdr_gsc:esn0_db"], bad["sdr_gsc:post_eq_snr_db"], bad["sdr_gsc:failed_at"]) == (None, None, "header")
 
 
+def test_gaps_are_cut_to_the_capture(tmp_path):
+    gaps = (Gap(-5, 10), Gap(100, 0), Gap(200, 50), Gap(990, 5000), Gap(5000, 3), Gap(-9, 3))
+    write_capture(tmp_path / "x", replace(CAPTURE, gaps=gaps))
+    assert read_capture(tmp_path / "x").gaps == (Gap(0, 5), Gap(200, 50), Gap(990, 10))
+
+
+def test_a_frame_that_begins_before_the_capture_is_annotated(tmp_path):
+    recording = sigmf.fromfile(write_capture(tmp_path / "x", CAPTURE, [replace(REPORT, start_sample=-30)]))
+    annotation = next(a for a in recording.get_annotations() if a["core:label"] != "gap")
+    assert (annotation["core:sample_start"], annotation["sdr_gsc:start_sample"]) == (0, -30)
+
+
 def test_times_are_written_in_utc(tmp_path):
     local = replace(CAPTURE, start=START.astimezone(timezone(timedelta(hours=2))))
     meta = json.loads(write_capture(tmp_path / "x", local).read_text())
