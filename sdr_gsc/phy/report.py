@@ -13,7 +13,6 @@ __all__ = ["FrameReport", "Stage"]
 class Stage(StrEnum):
     """The stage at which a frame failed."""
 
-    SYNCHRONIZATION = "synchronization"
     HEADER = "header"
     TRUNCATED = "truncated"
     PAYLOAD = "payload"

@@ -19,7 +19,6 @@ _FATES: dict[Stage | None, tuple[str, str, str]] = {
     Stage.PAYLOAD: ("payload damaged", PALETTE[5], "s"),
     Stage.TRUNCATED: ("truncated", PALETTE[3], "D"),
     Stage.HEADER: ("header damaged", PALETTE[1], "^"),
-    Stage.SYNCHRONIZATION: ("not synchronized", PALETTE[6], "X"),
 }
 _ENVELOPE_POINTS = 1200
 
