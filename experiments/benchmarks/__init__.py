@@ -1,0 +1,1 @@
+"""Benchmarks behind ``sdr-gsc bench``: figures beside their anchors, measured in one run."""

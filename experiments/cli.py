@@ -1,0 +1,279 @@
+"""The command line ``sdr-gsc``: results on stdout, everything else on stderr, heavy imports only in what is run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+
+from sdr_gsc import __version__
+from sdr_gsc.errors import SdrGscError
+
+from .cli_bench import bench_app
+from .cli_console import fail, print_json, print_table, show_progress, split_names, step_listener
+from .cli_train import train_app
+
+__all__ = ["app", "main"]
+
+app = App(
+    name="sdr-gsc",
+    help="Pictures as semantic symbols over software-defined radios, with diffusion decoders at the receiver.",
+    version=__version__,
+    suppress_keyboard_interrupt=False,
+)
+app.command(bench_app)
+app.command(train_app)
+
+Decoders = Annotated[
+    list[str] | None,
+    Parameter(name=["--decoder", "--decoders"], help="mmse, refine[:STEPS], posterior[:dps|diffpir]; repeat, or a,b"),
+]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object and nothing else.")]
+
+
+@app.command
+def demo(
+    picture: str = "astronaut",
+    /,
+    *,
+    radio: str | None = None,
+    esn0_db: float | None = None,
+    cbr: int | None = None,
+    mcs: int | None = None,
+    decoder: Decoders = None,
+    posterior_steps: int | None = None,
+    side_px: int | None = None,
+    seed: int | None = None,
+    weights: str | None = None,
+    out: Path | None = None,
+    json: Json = False,
+) -> int:
+    """One photograph over a hard simulated channel: all decoders and the classical baseline side by side.
+
+    Args:
+        picture: A file, or astronaut, coffee, chelsea, rocket.
+        radio: Address of the radio; loopback:office by default.
+        esn0_db: Es/N0 of the simulated channel; 10 by default.
+        cbr: Inverse payload channel bandwidth ratio; 24 stands for 1/24.
+        mcs: Modulation and coding of the coded and the classical transmission.
+        decoder: Decoders of the direct transmission.
+        posterior_steps: Steps of the posterior; by default as many as fit its time.
+        side_px: The picture is cropped to a square of this side.
+        seed: Everything random follows from it.
+        weights: Folder with other weights than the shipped ones.
+        out: Run directory; default: a new one below runs/.
+        json: Print one JSON object and nothing else.
+    """
+    from .configuration import DemoSettings, checked
+
+    values = dict(
+        image=picture, radio=radio, esn0_db=esn0_db, cbr=cbr, mcs=mcs, decoders=split_names(decoder),
+        posterior_steps=posterior_steps, side_px=side_px, seed=seed, weights=weights,
+    )  # fmt: skip
+    from .cli_runs import run_demo_command
+
+    return run_demo_command(checked(DemoSettings, values), out, as_json=json)
+
+
+@app.command
+def send(
+    image: str,
+    /,
+    *,
+    radio: str | None = None,
+    mapping: str | None = None,
+    cbr: int | None = None,
+    levels: int | None = None,
+    mcs: int | None = None,
+    esn0_db: float | None = None,
+    decoder: Decoders = None,
+    seed: int | None = None,
+    weights: str | None = None,
+    out: Path | None = None,
+    json: Json = False,
+) -> int:
+    """Send one picture over a radio and decode what comes back. Exit status 1: nothing was received.
+
+    Args:
+        image: A picture, or astronaut, coffee, chelsea, rocket.
+        radio: Address of the radio; loopback:office by default.
+        mapping: direct, coded or classical.
+        cbr: Inverse payload channel bandwidth ratio; 24 stands for 1/24.
+        levels: Quantizer levels per real dimension (direct): 4, 8, 16 or 32.
+        mcs: Modulation and coding scheme (coded, classical).
+        esn0_db: Es/N0 of a simulated channel, of this realization.
+        decoder: Decoders that see the reception; refine by default.
+        seed: Everything random follows from it.
+        weights: Folder with other weights than the shipped ones.
+        out: Leave a run directory there.
+        json: Print one JSON object and nothing else.
+    """
+    from .configuration import SendSettings, checked
+
+    values = dict(
+        image=image, radio=radio, mapping=mapping, cbr=cbr, levels=levels, mcs=mcs, esn0_db=esn0_db,
+        decoders=split_names(decoder), seed=seed, weights=weights,
+    )  # fmt: skip
+    from .cli_runs import run_send_command
+
+    return run_send_command(checked(SendSettings, values), out, as_json=json)
+
+
+@app.command
+def run(
+    config: Path,
+    /,
+    *,
+    quick: Annotated[bool, Parameter(negative="")] = False,
+    out: Path | None = None,
+    weights: str | None = None,
+    json: Json = False,
+) -> int:
+    """Run a configuration: a grid of transmissions, resumed where it was stopped. Exit status 1: not what it expects.
+
+    Args:
+        config: TOML file, such as experiments/configs/awgn_sweep.toml, or the config.toml of a run.
+        quick: A smaller grid, for a first look.
+        out: Run directory; default: runs/NAME.
+        weights: Folder with other weights than the shipped ones.
+        json: Print one JSON object and nothing else.
+    """
+    from .cli_runs import run_config_command
+
+    return run_config_command(config, quick=quick, out=out, weights=weights, as_json=json)
+
+
+@app.command
+def resume(run: Path, /, *, json: Json = False) -> int:
+    """Go on with a run that was stopped; what is done stays as it is.
+
+    Args:
+        run: Run directory.
+        json: Print one JSON object and nothing else.
+    """
+    from .cli_runs import resume_command
+
+    return resume_command(run, as_json=json)
+
+
+@app.command
+def report(run: Path, /) -> int:
+    """Draw the figures of a run again and write its report.html.
+
+    Args:
+        run: Run directory.
+    """
+    from .procedures.run_directory import RunDirectory
+    from .reports.report import write_report
+
+    with show_progress("drawing"):
+        path = write_report(RunDirectory.open(run))
+    print(path)
+    return 0
+
+
+@app.command
+def replay(
+    capture: Path,
+    /,
+    *,
+    decoder: Decoders = None,
+    reference: Path | None = None,
+    picture: Path | None = None,
+    seed: int = 0,
+    weights: str | None = None,
+    json: Json = False,
+) -> int:
+    """Decode a recording. Exit status 1: nothing was received.
+
+    Args:
+        capture: SigMF recording.
+        decoder: Decoders that see the reception; mmse by default.
+        reference: The picture that was sent, for metrics.
+        picture: Write the first decoder's picture there.
+        seed: Of the decoders.
+        weights: Folder with other weights than the shipped ones.
+        json: Print one JSON object and nothing else.
+    """
+    from sdr_gsc.semantic.picture import load_picture, save_picture
+
+    from .cli_runs import print_answer
+    from .procedures.send import replay as decode_recording
+
+    sent = None if reference is None else load_picture(reference)
+    with show_progress("decoding") as progress:
+        answer = decode_recording(
+            capture, split_names(decoder) or ("mmse",), weights=weights, seed=seed, reference=sent,
+            on_step=step_listener(progress),
+        )  # fmt: skip
+    first = next((found for found in answer.reconstructions.values() if found is not None), None)
+    if picture is not None and first is not None:
+        save_picture(picture, first.picture)
+    return print_answer(answer, as_json=json)
+
+
+@app.command
+def radios(*, json: Json = False) -> int:
+    """What can be opened with --radio.
+
+    Args:
+        json: Print one JSON object and nothing else.
+    """
+    from .procedures.doctor import list_radios
+
+    found = list_radios()
+    if json:
+        print_json({"radios": found})
+    else:
+        rows = [
+            (str(item["uri"]), str(item["what"]), "yes" if item["available"] else str(item["remedy"])) for item in found
+        ]
+        print_table("", ("address", "what it is", "available"), rows)
+    return 0
+
+
+@app.command
+def doctor(*, json: Json = False) -> int:
+    """Check the installation. Exit status 2: something needs mending.
+
+    Args:
+        json: Print one JSON object and nothing else.
+    """
+    from .procedures.doctor import examine
+
+    checks = examine()
+    if json:
+        print_json({"checks": [check.as_json() for check in checks]})
+    else:
+        rows = [(check.name, check.state.value, check.found, check.remedy) for check in checks]
+        print_table("", ("what", "", "found", "what mends it"), rows)
+    return 2 if any(check.is_broken for check in checks) else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        0 done; 1 the measurement says no; 2 the request or the environment is wrong, said in one line on stderr;
+        130 interrupted.
+    """
+    tokens = sys.argv[1:] if arguments is None else list(arguments)
+    # Read when torch loads. Threads that spin while they wait for each other make two threads on a shared core up to
+    # twenty times slower than one; sleeping costs a per cent where nobody shares.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except (SdrGscError, CycloptsError, OSError, MemoryError) as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        print("sdr-gsc: interrupted", file=sys.stderr)
+        return 130
+    return status if isinstance(status, int) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,117 @@
+"""``sdr-gsc bench``: figures beside their anchors, measured in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from .cli_console import print_json, print_table, show_progress, split_names
+
+if TYPE_CHECKING:
+    from .benchmarks.rows import Row
+
+__all__ = ["bench_app"]
+
+bench_app = App(name="bench", help="Measure speed beside anchors. Exit status 1: a target is missed.")
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object and nothing else.")]
+
+
+@bench_app.command
+def phy(*, repetitions: int = 7, json: Json = False) -> int:
+    """Receiver, transmitter, code and channel simulator, one core.
+
+    Args:
+        repetitions: Of each measurement; medians are taken.
+        json: Print one JSON object and nothing else.
+    """
+    from .benchmarks.phy import bench_phy
+
+    with show_progress("bench phy") as watch:
+        rows, anchors = bench_phy(
+            repetitions=_positive(repetitions), on_step=lambda done, count: watch.advance("bench phy", done, count)
+        )
+    return _print(rows, {"anchors": anchors, "clock": "CPU seconds"}, torch_threads=False, as_json=json)
+
+
+@bench_app.command
+def decode(
+    *,
+    decoder: Annotated[list[str] | None, Parameter(name=["--decoder", "--decoders"])] = None,
+    weights: str | None = None,
+    device: str = "cpu",
+    side_px: int = 256,
+    repetitions: int = 3,
+    json: Json = False,
+) -> int:
+    """Decoders: seconds, evaluations and PSNR per picture.
+
+    Args:
+        decoder: Which decoders; all by default.
+        weights: Folder with other weights than the shipped ones.
+        device: torch device.
+        side_px: Side of the picture.
+        repetitions: Of each decoder; medians are taken.
+        json: Print one JSON object and nothing else.
+    """
+    from .benchmarks.decode import DECODERS, bench_decode
+
+    with show_progress("bench decode") as watch:
+        rows = bench_decode(
+            weights=weights, device=device, side_px=side_px, repetitions=_positive(repetitions),
+            names=split_names(decoder) or DECODERS,
+            on_step=lambda done, count: watch.advance("bench decode", done, count),
+        )  # fmt: skip
+    return _print(rows, {"device": device}, torch_threads=True, as_json=json)
+
+
+@bench_app.command
+def link(*, weights: str | None = None, side_px: int = 256, repetitions: int = 5, json: Json = False) -> int:
+    """The way of one picture, stage by stage.
+
+    Args:
+        weights: Folder with other weights than the shipped ones.
+        side_px: Side of the picture.
+        repetitions: Of each stage; medians are taken.
+        json: Print one JSON object and nothing else.
+    """
+    from .benchmarks.link import bench_link
+
+    with show_progress("bench link") as watch:
+        rows = bench_link(
+            weights=weights, side_px=side_px, repetitions=_positive(repetitions),
+            on_step=lambda done, count: watch.advance("bench link", done, count),
+        )  # fmt: skip
+    return _print(rows, {}, torch_threads=True, as_json=json)
+
+
+def _positive(repetitions: int) -> int:
+    from sdr_gsc.errors import SettingsError
+
+    if repetitions < 1:
+        raise SettingsError(f"repetitions is {repetitions}; needed at least 1")
+    return repetitions
+
+
+def _print(rows: Sequence[Row], further: Mapping[str, object], *, torch_threads: bool, as_json: bool) -> int:
+    from .benchmarks.rows import table_json
+    from .procedures.environment import describe_environment
+
+    if as_json:
+        print_json(table_json({**describe_environment(torch_threads=torch_threads), **further}, rows))
+    else:
+        verdicts = {True: "yes", False: "NO", None: ""}
+        cells = [
+            (
+                item.metric, _short(item.value), item.unit, _short(item.anchor), _short(item.ratio), _short(item.bound),
+                _short(item.target), _short(item.aim), verdicts[item.met],
+            )
+            for item in rows
+        ]  # fmt: skip
+        print_table("", ("metric", "value", "unit", "anchor", "ratio", "bound", "target", "aim", "met"), cells)
+    return 1 if any(item.met is False for item in rows) else 0
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -1,0 +1,224 @@
+"""One picture over one radio and through any number of decoders: the trial that everything else is made of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import numpy as np
+import torch
+
+from hardware.radio import Radio
+from hardware.registry import open_radio
+from sdr_gsc.capture import Capture
+from sdr_gsc.diffusion.decoders import Decoder, open_decoder
+from sdr_gsc.diffusion.sampler import SamplerStep
+from sdr_gsc.errors import PictureError, SettingsError
+from sdr_gsc.link import PictureRequest, Prepared, gather, prepare, transfer
+from sdr_gsc.phy.receiver import Receiver
+from sdr_gsc.phy.transmitter import Transmitter
+from sdr_gsc.seeding import TrialSeeds
+from sdr_gsc.semantic.classical import decode_classical
+from sdr_gsc.semantic.codec import Codec
+from sdr_gsc.semantic.descriptor import Mapping as PayloadMapping
+from sdr_gsc.semantic.rate import rate_by_cbr
+from sdr_gsc.semantic.values import Reception, Reconstruction
+
+from ..configuration import LinkSettings
+
+__all__ = [
+    "CLASSICAL",
+    "Bench",
+    "OnStep",
+    "Transmitted",
+    "decode_all",
+    "is_received",
+    "nothing_received",
+    "open_transmitting_radio",
+    "quietly",
+    "send_picture",
+]
+
+#: Stands among the decoders for the picture file of the classical mapping.
+CLASSICAL = "classical"
+OnStep = Callable[[str, SamplerStep], None]
+
+
+def quietly(decoder: str, step: SamplerStep) -> None:
+    """Default callback: nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a run opens once: codec, waveform, decoders.
+
+    Attributes:
+        codec: the codec at both ends.
+        transmitter: sender's waveform.
+        receiver: receiver's waveform.
+        weights: folder of the models; None for the shipped ones.
+    """
+
+    codec: Codec
+    transmitter: Transmitter = field(default_factory=Transmitter)
+    receiver: Receiver = field(default_factory=Receiver)
+    weights: Path | None = None
+
+    @classmethod
+    def open(cls, weights: str | None = None, device: str = "cpu") -> Bench:
+        """Load the codec.
+
+        Raises:
+            WeightsError: see Codec.load.
+        """
+        folder = None if weights is None else Path(weights)
+        return cls(codec=Codec.load(folder, device), weights=folder)
+
+    def decoders(self, names: tuple[str, ...]) -> dict[str, Decoder]:
+        """Open decoders by name, each once."""
+        return {name: open_decoder(name, self.codec, self.weights) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Transmitted:
+    """What became of one picture.
+
+    Attributes:
+        prepared: what was sent.
+        capture: what the radio received.
+        reception: what the receiver made of it; its descriptor is None unless it is the one that was sent.
+        reconstructions: by decoder; None where nothing was received.
+        radio: address of the radio.
+    """
+
+    prepared: Prepared
+    capture: Capture
+    reception: Reception
+    reconstructions: Mapping[str, Reconstruction | None]
+    radio: str
+
+    @property
+    def received(self) -> bool:
+        """Whether anything of the picture arrived."""
+        return is_received(self.reception)
+
+
+def is_received(reception: Reception) -> bool:
+    """Whether a header was good and any of the payload with it."""
+    if reception.descriptor is None:
+        return False
+    if reception.descriptor.mapping is PayloadMapping.CLASSICAL:
+        return reception.payload is not None
+    return bool(np.isfinite(reception.noise_variance).any())
+
+
+def nothing_received(reception: Reception) -> Reception:
+    """The same frame reports without a picture."""
+    return Reception(None, np.zeros(0, np.complex64), np.zeros(0, np.float32), None, reception.reports)
+
+
+def open_transmitting_radio(uri: str, generator: np.random.Generator, esn0_db: float | None) -> Radio:
+    """Open a radio for one trial; a simulated one draws from the trial's own generator.
+
+    Raises:
+        SettingsError: an Es/N0 for a radio that has its own noise, a seed in the address, or a radio that cannot send.
+    """
+    if uri.startswith("loopback:"):
+        if "seed" in dict(parse_qsl(uri.partition("?")[2], keep_blank_values=True)):
+            raise SettingsError(f"{uri!r} holds a seed, but the run's seed decides about the channel; use --seed")
+        overrides = {} if esn0_db is None else {"esn0_db": esn0_db}
+        return open_radio(uri, generator=generator, **overrides)
+    if esn0_db is not None:
+        raise SettingsError(f"--esn0-db sets the noise of simulated radios; {uri!r} has its own: leave it out")
+    radio = open_radio(uri)
+    if not radio.capabilities.transmits:
+        radio.close()
+        raise SettingsError(f"{uri!r} cannot transmit; to decode a recording, use: sdr-gsc replay RECORDING")
+    return radio
+
+
+def send_picture(
+    picture: np.ndarray,
+    link: LinkSettings,
+    bench: Bench,
+    decoders: Mapping[str, Decoder],
+    *,
+    radio: str,
+    esn0_db: float | None,
+    seeds: TrialSeeds,
+    on_step: OnStep = quietly,
+) -> Transmitted:
+    """Encode, transmit, receive, decode.
+
+    Args:
+        picture: float32 [H, W, 3] in [0, 1].
+        link: how it crosses the air.
+        bench: codec and waveform.
+        decoders: by name; the classical mapping needs none.
+        radio: address.
+        esn0_db: of a simulated channel; None keeps the radio's own.
+        seeds: all randomness of this trial, with the purposes ``picture``, ``channel`` and ``decoder``.
+        on_step: told of every step of a sampling decoder.
+    """
+    draw = seeds.integer("picture")
+    request = PictureRequest(
+        mapping=PayloadMapping(link.mapping),
+        rate=rate_by_cbr(link.cbr),
+        levels=link.levels,
+        mcs=link.mcs,
+        picture_id=draw % 65536,
+        interleaver_seed=draw // 65536 % 65536,
+        design_esn0_db=link.design_esn0_db,
+    )
+    prepared = prepare(picture, request, bench.codec, bench.transmitter)
+    with open_transmitting_radio(radio, seeds.generator("channel"), esn0_db) as opened:
+        capture = transfer(prepared, opened, opened.settings.sample_rate_hz)
+    reception = gather(capture, bench.receiver)
+    if reception.descriptor != prepared.descriptor:
+        # Somebody else's picture on the same frequency is not this one.
+        reception = nothing_received(reception)
+    reconstructions = decode_all(reception, link.mapping, decoders, seeds, bench.codec.device, on_step)
+    return Transmitted(prepared, capture, reception, reconstructions, radio)
+
+
+def decode_all(
+    reception: Reception,
+    mapping: str,
+    decoders: Mapping[str, Decoder],
+    seeds: TrialSeeds,
+    device: torch.device,
+    on_step: OnStep = quietly,
+) -> dict[str, Reconstruction | None]:
+    """One reception through several decoders; each starts from the same seed, so none depends on the others."""
+    received = is_received(reception)
+    if mapping == PayloadMapping.CLASSICAL.value:
+        return {CLASSICAL: _picture_file(reception) if received else None}
+    found: dict[str, Reconstruction | None] = {}
+    for name, decoder in decoders.items():
+        if not received:
+            found[name] = None
+            continue
+        generator = torch.Generator(device)
+        generator.manual_seed(seeds.integer("decoder"))
+
+        def listener(step: SamplerStep, decoder_name: str = name) -> None:
+            on_step(decoder_name, step)
+
+        found[name] = replace(decoder.decode(reception, generator=generator, on_step=listener), decoder=name)
+    return found
+
+
+def _picture_file(reception: Reception) -> Reconstruction | None:
+    if reception.descriptor is None or reception.payload is None:
+        return None
+    began = time.perf_counter()
+    try:
+        picture = decode_classical(reception.payload, reception.descriptor.height, reception.descriptor.width)
+    except PictureError:
+        # Its checksums were right, so the sender sent something else than a picture.
+        return None
+    timings = {"picture file": time.perf_counter() - began}
+    return Reconstruction(picture, CLASSICAL, None, None, 0, timings)

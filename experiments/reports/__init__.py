@@ -1,0 +1,1 @@
+"""Run directories rendered as self-contained HTML."""

@@ -1,0 +1,77 @@
+"""The part of a report that sums up a grid of transmissions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..configuration import SweepSettings
+from ..procedures.run_directory import RunDirectory
+from ..procedures.sweep import header_totals, plan, shortfalls
+from .figures import METRICS, collect, draw_curves
+from .page import Image, Section, Table
+from .wording import decimal
+
+__all__ = ["sweep_sections"]
+
+
+def sweep_sections(
+    directory: RunDirectory, settings: SweepSettings, trials: tuple[dict[str, object], ...]
+) -> list[Section]:
+    """Curves, a table of means, and what became of the headers."""
+    sections = []
+    drawn = draw_curves(directory.folder("figures"), trials, settings.name)
+    if drawn:
+        text = "Means over the pictures; several repetitions give a 95 % band. A lost picture counts as mid-grey."
+        images = tuple(Image(item.caption, item.path, (item.caption,), wide=True) for item in drawn)
+        sections.append(Section("Curves", images, text))
+        sections.append(Section("Means", (_means(trials),)))
+    sections.append(Section("The link", (_link_table(trials, len(plan(settings))),)))
+    missed = shortfalls(trials, settings.expect)
+    if settings.expect is not None:
+        verdict = "; ".join(missed) or "Everything that the configuration expects is shown."
+        sections.append(Section("Verdict", (), verdict))
+    return sections
+
+
+def _means(trials: tuple[dict[str, object], ...]) -> Table:
+    related = tuple(trial for trial in trials if trial.get("requested_esn0_db") is not None)
+    by_metric = {metric: collect(related, metric) for metric, _, _ in METRICS}
+    rows = []
+    for curve, levels in by_metric["psnr_db"].items():
+        for level in levels:
+            cells = []
+            for metric, _, _ in METRICS:
+                values = by_metric[metric][curve][level]
+                known = values[~np.isnan(values)]
+                cells.append(decimal(float(known.mean()) if known.size else None, 2 if metric != "ms_ssim" else 4))
+            rows.append((curve, f"{level:g}", *cells, str(levels[level].size)))
+    return Table(("curve", "Es/N0 (dB)", "PSNR (dB)", "MS-SSIM", "perceptual ↓", "repetitions"), tuple(rows))
+
+
+def _link_table(trials: tuple[dict[str, object], ...], planned: int) -> Table:
+    sent, right, wrong = header_totals(trials)
+    received = sum(bool(trial["received"]) for trial in trials)
+    rows: list[tuple[str, ...]] = [
+        ("trials finished", f"{len(trials)} of {planned}"),
+        ("pictures of which anything arrived", f"{received} of {len(trials)}"),
+        ("headers right", f"{right} of {sent}" + (f" ({right / sent:.2%})" if sent else "")),
+        ("headers accepted that nobody sent", str(wrong)),
+    ]
+    for key, unit in (("cfo_hz", "Hz"), ("sfo_ppm", "ppm")):
+        errors = _errors(trials, key)
+        if errors.size:
+            rows.append((f"error of {key}: rms / largest", f"{_rms(errors):.2f} / {np.abs(errors).max():.2f} {unit}"))
+    return Table(("what", "figure"), tuple(rows))
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _errors(trials: tuple[dict[str, object], ...], key: str) -> np.ndarray:
+    found: list[float] = []
+    for trial in trials:
+        truth, measured = trial.get("truth"), trial.get(key)
+        if isinstance(truth, dict) and key in truth and isinstance(measured, list):
+            found += [value - truth[key] for value in measured]
+    return np.array(found)
