@@ -84,7 +84,7 @@ def run_demo(
         eyes = decoders if mapping == "direct" else {} if mapping == "classical" else _first(plain)
         transmitted = send_picture(
             picture, link, bench, eyes,
-            radio=settings.radio, esn0_db=settings.esn0_db, seeds=TrialSeeds(settings.seed, mapping), on_step=on_step,
+            radio=settings.radio, esn0_db=settings.esn0_db, seeds=TrialSeeds(settings.seed, "demo"), on_step=on_step,
         )  # fmt: skip
         result, trial, reports = trial_json(mapping, transmitted, picture, bench.receiver.numerology, bench.codec)
         results[mapping] = result

@@ -108,7 +108,8 @@ def simulate(
     Args:
         capture: the burst to send, full scale 1.0.
         profile: settings.
-        generator: source of all randomness; the same state gives the same capture bit for bit.
+        generator: source of all randomness; one made from the same seed, used the same way so far, gives the same
+            capture bit for bit.
         n_samples: length of the received capture; None receives stale samples, delay, burst, echoes and tail.
 
     Returns:
@@ -121,10 +122,12 @@ def simulate(
     """
     require_full_scale(capture.samples)
     draw = _draw(profile, generator)
+    # Each stage has a stream of its own: bursts of different lengths meet the same fading.
+    of_oscillators, of_fading, of_noise, of_stale = generator.spawn(4)
     rate_hz = capture.sample_rate_hz
     n_nonzero = int(np.count_nonzero(capture.samples))
     n_sent = max(n_nonzero, 1)
-    sent = _transmitter(capture, n_sent, profile, generator)
+    sent = _transmitter(capture, n_sent, profile, of_oscillators)
     transmit_leakage = 0.0 if profile.tx_dc_dbfs is None else from_db(profile.tx_dc_dbfs) * sent.size
     ensemble_power = (_energy(sent) - transmit_leakage) / n_sent
 
@@ -135,7 +138,7 @@ def simulate(
         n_samples=sent.size + spread + 2 * HALF_LENGTH,
         sample_rate_hz=rate_hz,
         doppler_hz=profile.doppler_hz,
-        generator=generator,
+        generator=of_fading,
     )
     received = apply_fading(sent, channel)
     signal_energy = _energy(received) - _leakage_energy(profile, channel, sent.size)
@@ -158,9 +161,9 @@ def simulate(
     if profile.esn0_db is not None:
         esn0 = EsN0(from_db(profile.esn0_db))
         noise_power = noise_power_per_sample(reference_power, esn0, profile.occupied_bandwidth)
-        received += complex_noise(received.size, noise_power, generator)
+        received += complex_noise(received.size, noise_power, of_noise)
     if n_stale:
-        received = np.concatenate([_stale(n_stale, realization_power, noise_power, generator), received])
+        received = np.concatenate([_stale(n_stale, realization_power, noise_power, of_stale), received])
 
     gain = 1.0
     if profile.receive_level_dbfs is not None and realization_power + noise_power > 0:

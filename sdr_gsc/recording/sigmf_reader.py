@@ -40,7 +40,7 @@ def read_capture(path: Path | str) -> Capture:
             )
     try:
         return _capture(_open(names["meta_fn"], names["data_fn"]))
-    except (OSError, ValueError, ValidationError, SigMFError, UserWarning) as error:
+    except (OSError, KeyError, ValueError, ValidationError, SigMFError, UserWarning) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise RecordingError(
             f"{names['meta_fn']} cannot be read: {reason}; record it again, or restore a copy"
