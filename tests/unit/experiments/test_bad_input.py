@@ -169,7 +169,7 @@ def test_files_and_folders_that_are_no_runs(sdr_gsc, tmp_path):
     assert "nowhere.toml" in sdr_gsc("run", tmp_path / "nowhere.toml").refusal
     for command in ("resume", "report"):
         assert "holds no run" in sdr_gsc(command, tmp_path).refusal
-    (tmp_path / "letter.sigmf-meta").write_text('{}')
+    (tmp_path / "letter.sigmf-meta").write_text("{}")
     (tmp_path / "letter.sigmf-data").write_bytes(b"12345678")
     assert "letter" in sdr_gsc("replay", tmp_path / "letter").refusal
     assert "letter" in sdr_gsc("replay", tmp_path / "no-letter").refusal
