@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from sdr_gsc.phy.receiver import Receiver
 from sdr_gsc.phy.report import FrameReport
 from sdr_gsc.plot.constellation import plot_constellation
 from sdr_gsc.plot.curves import Curve, plot_curves
-from sdr_gsc.plot.pictures import plot_uncertainty
+from sdr_gsc.plot.pictures import plot_picture_row, plot_uncertainty
 from sdr_gsc.plot.spectrum import plot_spectrum
 from sdr_gsc.plot.style import save_figure
 from sdr_gsc.plot.subcarriers import plot_channel, plot_evm
@@ -27,7 +27,7 @@ from sdr_gsc.semantic.descriptor import Mapping as PayloadMapping
 from sdr_gsc.semantic.mapping import points_of
 from sdr_gsc.semantic.values import Reception
 
-__all__ = ["METRICS", "Drawn", "collect", "draw_curves", "draw_link", "draw_uncertainty"]
+__all__ = ["METRICS", "Drawn", "collect", "draw_curves", "draw_link", "draw_pictures", "draw_uncertainty"]
 
 #: Key in the trials, label of the axis, and which way is better.
 METRICS = (
@@ -108,6 +108,11 @@ def _points(
         return np.zeros(0, np.complex64), np.zeros(0, np.float32), None
     symbols = np.concatenate([frame.symbols for frame in frames])
     return symbols, np.concatenate([frame.noise_variance for frame in frames]), Qam(mcs(descriptor.mcs).order).points
+
+
+def draw_pictures(folder: Path, pictures: Mapping[str, np.ndarray]) -> Drawn:
+    """All pictures of a run side by side; caption to float32 [H, W, 3]."""
+    return _save(plot_picture_row(pictures, columns=3), folder, "pictures", "Sent and received")
 
 
 def draw_uncertainty(

@@ -6,15 +6,18 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from sdr_gsc.link import gather
 from sdr_gsc.phy.report import FrameReport
+from sdr_gsc.semantic.picture import load_picture
 
 from ..configuration import SweepSettings
 from ..procedures.keeping import kept_capture, kept_deviation, kept_picture
 from ..procedures.run_directory import RunDirectory
 from ..procedures.scoring import measured_reports, sent_points
 from ..procedures.transmission import Bench
-from .figures import Drawn, draw_link, draw_uncertainty
+from .figures import Drawn, draw_link, draw_pictures, draw_uncertainty
 from .page import Facts, Image, Page, Section, Table, render
 from .sweep_sections import sweep_sections
 from .wording import decimal, decoder_label, fate, metric_lines
@@ -119,6 +122,8 @@ def _picture_sections(
         if not uncertain:
             uncertain += _uncertainty(directory, name, decoders if isinstance(decoders, dict) else {})
         link += _link(directory, name, mapping, bench, first=not link)
+    if pictures:
+        draw_pictures(directory.folder("figures"), {_caption(image): _shown(image) for image in pictures})
     sections = [Section("Pictures", tuple(pictures)), Section("In figures", (metrics_table(trials),))]
     if uncertain:
         text = (
@@ -133,6 +138,16 @@ def _picture_sections(
 def _picture(directory: RunDirectory, trial: str, mapping: str, decoder: str, figures: Mapping[str, object]) -> Image:
     path = directory.path / "pictures" / f"{trial}.{decoder.replace(':', '-')}.png"
     return Image(decoder_label(mapping, decoder), path if path.is_file() else None, metric_lines(figures))
+
+
+def _caption(image: Image) -> str:
+    """Title, and the figures below the picture."""
+    return "\n".join((image.title, *(image.notes if image.path else ("not received",))))
+
+
+def _shown(image: Image) -> np.ndarray:
+    """The picture; mid-grey stands for one that was not received."""
+    return load_picture(image.path) if image.path else np.full((64, 64, 3), 0.5, np.float32)
 
 
 def _uncertainty(directory: RunDirectory, trial: str, decoders: Mapping[str, Mapping[str, object]]) -> list[Drawn]:
