@@ -15,6 +15,7 @@ from sdr_gsc.errors import SdrGscError
 
 from .cli_bench import bench_app
 from .cli_console import fail, print_json, print_table, show_progress, split_names, step_listener
+from .cli_score import score
 from .cli_train import train_app
 
 __all__ = ["app", "main"]
@@ -27,6 +28,7 @@ app = App(
 )
 app.command(bench_app)
 app.command(train_app)
+app.command(score)
 
 Decoders = Annotated[
     list[str] | None,

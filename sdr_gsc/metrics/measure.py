@@ -8,6 +8,7 @@ import numpy as np
 
 from .agreement import top1_agrees
 from .distortion import ms_ssim, psnr_db, ssim
+from .lpips import Lpips
 from .perceptual import perceptual_distance
 
 __all__ = ["Metrics", "measure"]
@@ -23,6 +24,7 @@ class Metrics:
         ms_ssim: multi-scale structural similarity, 1 is best; None where a side is below 176 px.
         perceptual: feature distance, 0 is best (see `perceptual.perceptual_distance`).
         top1_agrees: whether a classifier sees the same class in both.
+        lpips: LPIPS, 0 is best; None without the user's weights.
     """
 
     psnr_db: float
@@ -30,15 +32,17 @@ class Metrics:
     ms_ssim: float | None
     perceptual: float
     top1_agrees: bool
+    lpips: float | None = None
 
 
-def measure(sent: np.ndarray, received: np.ndarray, *, device: str = "cpu") -> Metrics:
+def measure(sent: np.ndarray, received: np.ndarray, *, device: str = "cpu", lpips: Lpips | None = None) -> Metrics:
     """Measure a received picture against the sent one.
 
     Args:
         sent: float32 [H, W, 3] in [0, 1].
         received: the same shape and range.
         device: torch device of the network behind `perceptual` and `top1_agrees`.
+        lpips: the real metric, opened with the user's weights.
 
     Raises:
         PictureError: the pictures differ in shape, or are not what they should be.
@@ -50,4 +54,5 @@ def measure(sent: np.ndarray, received: np.ndarray, *, device: str = "cpu") -> M
         ms_ssim=ms_ssim(sent, received),
         perceptual=perceptual_distance(sent, received, device=device),
         top1_agrees=top1_agrees(sent, received, device=device),
+        lpips=None if lpips is None else lpips.distance(sent, received),
     )
