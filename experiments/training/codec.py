@@ -15,7 +15,7 @@ from sdr_gsc.semantic.quantizer import Quantizer
 from sdr_gsc.semantic.rate import BLOCK_PX, MAX_CHANNELS, RATES, Rate
 
 from .air import Air, draw_air, transmit
-from .loop import Draw, LoopSettings, Progress, fit
+from .loop import Draw, LoopSettings, Progress, build_seeded, fit
 from .pictures import PictureSet
 
 __all__ = ["RATE_SHARES", "CodecModel", "evaluate_codec", "start_from_klt", "train_codec"]
@@ -89,9 +89,7 @@ def train_codec(
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> CodecModel:
     """Train a codec from its linear start; returns the model with averaged weights, in evaluation mode."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        model = CodecModel()
+    model = build_seeded(CodecModel, settings.seed)
     if not checkpoint.exists():
         start_from_klt(model, pictures, settings.seed)
     model.to(settings.device)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from torch import Tensor, nn
 
 from sdr_gsc.errors import SettingsError
 
-__all__ = ["Draw", "LoopSettings", "Progress", "fit"]
+__all__ = ["Draw", "LoopSettings", "Progress", "build_seeded", "fit"]
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,16 @@ class Progress:
     step: int
     steps: int
     loss: float
+
+
+def build_seeded(build: Callable[[], Model], seed: int) -> Model:
+    """Construct a model whose starting weights follow from `seed`, leaving torch's global generator as it was.
+
+    Layers draw their weights from the global generator and accept no other.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build()
 
 
 def _draw(settings: LoopSettings, step: int) -> Draw:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sdr_gsc.diffusion.denoiser import DATA_DEVIATION, PriorDenoiser
 
-from .loop import Draw, LoopSettings, Progress, fit
+from .loop import Draw, LoopSettings, Progress, build_seeded, fit
 from .pictures import PictureSet
 
 __all__ = ["evaluate_prior", "train_prior"]
@@ -40,9 +40,7 @@ def train_prior(
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> PriorDenoiser:
     """Train the prior; returns it with averaged weights, in evaluation mode."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        model = PriorDenoiser()
+    model = build_seeded(PriorDenoiser, settings.seed)
     model.to(settings.device)
     groups: list[dict[str, object]] = [{"params": list(model.parameters()), "lr": 1.0}]
     averaged = fit(model, lambda draw: _loss(model, pictures, settings, draw), groups, settings, checkpoint, on_step)

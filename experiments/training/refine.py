@@ -13,7 +13,7 @@ from sdr_gsc.semantic.rate import BLOCK_PX, MAX_CHANNELS, RATES
 
 from .air import Air, draw_air
 from .codec import RATE_SHARES, CodecModel
-from .loop import Draw, LoopSettings, Progress, fit
+from .loop import Draw, LoopSettings, Progress, build_seeded, fit
 from .pictures import PictureSet
 
 __all__ = ["train_refine"]
@@ -71,9 +71,7 @@ def train_refine(
     on_step: Callable[[Progress], None] = lambda progress: None,
 ) -> BridgeDenoiser:
     """Train the bridge on a frozen codec; returns it with averaged weights, in evaluation mode."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        model = BridgeDenoiser(latent=MAX_CHANNELS + 1)
+    model = build_seeded(lambda: BridgeDenoiser(latent=MAX_CHANNELS + 1), settings.seed)
     _start_from_codec(model, codec)
     model.to(settings.device)
     codec = codec.to(settings.device).eval().requires_grad_(requires_grad=False)
