@@ -64,7 +64,7 @@ def measured_reports(reception: Reception, sent: np.ndarray | None, numerology: 
     frames = interleave(error, seed, n_frames)
     count = -(-sent.size // n_frames)
     padding = n_frames * count - sent.size
-    heard = interleave(np.ones(sent.size, np.complex64), seed, n_frames)
+    marked = interleave(np.zeros(sent.size, np.complex64), seed, n_frames)
     reports = []
     for report in reception.reports:
         if report.sequence is None or report.sequence >= n_frames:
@@ -72,8 +72,8 @@ def measured_reports(reception: Reception, sent: np.ndarray | None, numerology: 
             continue
         power = np.abs(frames[report.sequence]) ** 2
         if padding:
-            # Padding is no symbol of the picture; its points are random and differ from the ones marked here.
-            power[heard[report.sequence] != 1] = np.nan
+            # Padding is no symbol of the picture; its points alone are not zero here.
+            power[marked[report.sequence] != 0] = np.nan
         reports.append(_with_evm(report, power, numerology.data.size))
     return tuple(reports)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import SettingsError
 from ._header import HEADER_BYTES
-from ._sequences import permutation, qpsk_points
+from ._sequences import permutation, qpsk_points, random_bits
 from .blocks import block_bytes, block_symbols, join_blocks
 from .coding.mcs import MCS_TABLE
 from .numerology import Numerology
@@ -34,6 +34,7 @@ MAX_FRAMES = 1 << 12
 MAX_COUNT = (1 << 15) - 1
 _VERSION = 1
 _UNCODED = 31
+_PHASE_SEED = 0x5CA7
 _PAD_BITS = 4
 #: Payload symbols between two training symbols, at most. At 4 Msps and N = 64 that is 0.32 ms: a channel of 100 Hz
 #: Doppler turns by 0.2 rad meanwhile, which interpolation follows.
@@ -155,7 +156,8 @@ def interleave(symbols: np.ndarray, seed: int, n_frames: int) -> list[np.ndarray
     """Spread symbols over all frames and subcarriers.
 
     The vector is padded with pseudo-random points of unit power to n_frames equal frames; one permutation, a function
-    of `seed` and the length alone, mixes everything.
+    of `seed` and the length alone, mixes everything, and every symbol is turned by a pseudo-random phase: a picture
+    with large even areas repeats one symbol, and equal symbols on all subcarriers would add up to an impulse.
 
     Args:
         symbols: complex64 [n].
@@ -168,8 +170,14 @@ def interleave(symbols: np.ndarray, seed: int, n_frames: int) -> list[np.ndarray
     per_frame = -(-symbols.size // n_frames)
     padding = qpsk_points(seed, per_frame * n_frames - symbols.size)
     padded = np.concatenate([symbols.astype(np.complex64, copy=False), padding])
-    mixed = padded[permutation(seed, padded.size)]
+    mixed = padded[permutation(seed, padded.size)] * _phases(seed, padded.size)
     return list(mixed.reshape(n_frames, per_frame))
+
+
+def _phases(seed: int, count: int) -> np.ndarray:
+    """1, j, -1 or -j, complex64 [count]: turning by them and back loses nothing."""
+    bits = random_bits(seed ^ _PHASE_SEED, 2 * count).reshape(2, count)
+    return np.array([1, 1j, -1, -1j], np.complex64)[2 * bits[0] + bits[1]]
 
 
 def deinterleave(
@@ -197,6 +205,6 @@ def deinterleave(
     order = permutation(seed, n_frames * per_frame)
     ordered_symbols = np.empty(order.size, np.complex64)
     ordered_variance = np.empty(order.size, np.float32)
-    ordered_symbols[order] = symbols.reshape(-1)
+    ordered_symbols[order] = symbols.reshape(-1) * _phases(seed, order.size).conj()
     ordered_variance[order] = variance.reshape(-1)
     return ordered_symbols[:n_symbols], ordered_variance[:n_symbols]

@@ -104,3 +104,11 @@ def test_a_frame_too_short_for_a_block_is_refused() -> None:
 def test_too_few_training_copies_are_refused() -> None:
     with pytest.raises(SettingsError, match="repetitions"):
         Preamble(repetitions=2)
+
+
+def test_an_even_picture_is_no_impulse() -> None:
+    """Equal symbols on all subcarriers would add up to a peak far above full scale."""
+    even = np.full(8192, (1 + 1j) * np.sqrt(0.5), np.complex64)
+    transmission = Transmitter().transmit_symbols(even, b"", seed=4)
+    assert transmission.papr_db < 13
+    assert transmission.clipped <= 2
