@@ -16,7 +16,7 @@ __all__ = ["MAX_PIXELS", "MIN_SIDE_PX", "as_tensor", "load_picture", "save_pictu
 
 #: Smallest side that is worth sending: one block of the codec.
 MIN_SIDE_PX = 16
-#: Largest picture that a machine with 4 GiB decodes; larger ones are better scaled down first.
+#: Largest picture that is taken: refining ten megapixels takes some 9 GiB and minutes on two cores.
 MAX_PIXELS = 4096 * 4096
 
 
