@@ -93,6 +93,7 @@ def send(
     mcs: int | None = None,
     esn0_db: float | None = None,
     decoder: Decoders = None,
+    realism: float | None = None,
     seed: int | None = None,
     weights: str | None = None,
     out: Path | None = None,
@@ -109,6 +110,7 @@ def send(
         mcs: Modulation and coding scheme (coded, classical).
         esn0_db: Es/N0 of a simulated channel, of this realization.
         decoder: Decoders that see the reception; refine by default.
+        realism: Where refine stops between least squared error (0) and a draw (1); the model card's by default.
         seed: Everything random follows from it.
         weights: Folder with other weights than the shipped ones.
         out: Leave a run directory there.
@@ -118,7 +120,7 @@ def send(
 
     values = dict(
         image=image, radio=radio, mapping=mapping, cbr=cbr, levels=levels, mcs=mcs, esn0_db=esn0_db,
-        decoders=split_names(decoder), seed=seed, weights=weights,
+        decoders=split_names(decoder), realism=realism, seed=seed, weights=weights,
     )  # fmt: skip
     from .cli_runs import run_send_command
 

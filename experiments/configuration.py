@@ -73,6 +73,7 @@ class SendSettings(LinkSettings):
         radio: address of the radio.
         esn0_db: Es/N0 of a simulated channel; None keeps the profile's own.
         decoders: names of the decoders that see the reception.
+        realism: where `refine` stops between conditional mean (0) and posterior draw (1); None: the model card's.
         seed: everything random follows from it.
         weights: folder with other weights than the shipped ones.
     """
@@ -82,6 +83,7 @@ class SendSettings(LinkSettings):
     radio: str = "loopback:office"
     esn0_db: EsN0Db | None = None
     decoders: Names = ("refine",)
+    realism: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Seed = 0
     weights: str | None = None
 

@@ -43,7 +43,7 @@ def send(settings: SendSettings, out: Path | None = None, on_step: OnStep = quie
     """Send one picture; with `out`, leave a run directory."""
     picture = find_picture(settings.image)
     bench = Bench.open(settings.weights)
-    decoders = bench.decoders(settings.decoders)
+    decoders = bench.decoders(settings.decoders, settings.realism)
     directory = None if out is None else RunDirectory.create(out, _relocated(settings))
     seeds = TrialSeeds(settings.seed, _TRIAL)
     transmitted = send_picture(

@@ -77,9 +77,9 @@ class Bench:
         folder = None if weights is None else Path(weights)
         return cls(codec=Codec.load(folder, device), weights=folder)
 
-    def decoders(self, names: tuple[str, ...]) -> dict[str, Decoder]:
-        """Open decoders by name, each once."""
-        return {name: open_decoder(name, self.codec, self.weights) for name in names}
+    def decoders(self, names: tuple[str, ...], realism: float | None = None) -> dict[str, Decoder]:
+        """Open decoders by name, each once; `realism` of `refine`, where the card's is not wanted."""
+        return {name: open_decoder(name, self.codec, self.weights, realism=realism) for name in names}
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,13 @@ class PosteriorDecoder:
 
 
 def open_decoder(
-    name: str, codec: Codec, folder: Path | None = None, *, steps: int | None = None, samples: int = 1
+    name: str,
+    codec: Codec,
+    folder: Path | None = None,
+    *,
+    steps: int | None = None,
+    samples: int = 1,
+    realism: float | None = None,
 ) -> Decoder:
     """Open a decoder by name.
 
@@ -172,6 +178,7 @@ def open_decoder(
         folder: holds ``cards.toml`` and the models; default: the shipped ones.
         steps: evaluations of the network; default: the name's own, or 4 (refine) and 20 (posterior).
         samples: pictures to draw, for the per-pixel standard deviation.
+        realism: of `refine`, 0…1, see RefineDecoder; default: the model card's.
 
     Raises:
         SettingsError: unknown name, or a number out of range.
@@ -179,15 +186,16 @@ def open_decoder(
     """
     if samples < 1:
         raise SettingsError(f"samples is {samples}; needed at least 1")
+    if realism is not None and not 0 <= realism <= 1:
+        raise SettingsError(f"realism is {realism}; needed a number in 0…1")
     family, _, choice = name.partition(":")
     if family == "mmse" and not choice:
         return MmseDecoder(codec)
     if family == "refine" and (not choice or choice.isdecimal()):
         bridge, card = load_bridge(codec, folder)
         count = steps if steps is not None else int(choice or _DEFAULT_REFINE_STEPS)
-        return RefineDecoder(
-            codec, bridge, BridgeSchedule(count), _setting(card, "kappa"), _setting(card, "realism"), samples, name
-        )
+        wanted = _setting(card, "realism") if realism is None else realism
+        return RefineDecoder(codec, bridge, BridgeSchedule(count), _setting(card, "kappa"), wanted, samples, name)
     if family == "posterior" and (not choice or choice in _SOLVERS):
         count = steps if steps is not None else _DEFAULT_POSTERIOR_STEPS
         if count < 1:

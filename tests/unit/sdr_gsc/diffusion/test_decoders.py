@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sdr_gsc.diffusion.decoders import RefineDecoder, open_decoder
+from sdr_gsc.diffusion.decoders import open_decoder
 from sdr_gsc.diffusion.sampler import SamplerStep
 from sdr_gsc.errors import DescriptorError, SettingsError, WeightsError
 from sdr_gsc.semantic.codec import Codec
@@ -119,12 +119,12 @@ def test_weights_of_another_architecture_are_refused(model_folder: Path, tmp_pat
 
 
 def test_realism_runs_along_the_line_from_mean_to_draw(codec: Codec, model_folder: Path, reception: Reception) -> None:
-    decoder = open_decoder("refine:3", codec, model_folder)
-    assert isinstance(decoder, RefineDecoder)
     mean, between, draw = (
-        replace(decoder, realism=realism).decode(reception, generator=_generator()).picture
+        open_decoder("refine:3", codec, model_folder, realism=realism).decode(reception, generator=_generator()).picture
         for realism in (0.0, 0.3, 1.0)
     )
+    with pytest.raises(SettingsError, match="realism is 1.5"):
+        open_decoder("refine", codec, model_folder, realism=1.5)
     inside = (mean > 0) & (mean < 1) & (draw > 0) & (draw < 1)
     assert inside.mean() > 0.9
     assert between[inside] == pytest.approx((0.7 * mean + 0.3 * draw)[inside], abs=1e-5)
