@@ -93,6 +93,8 @@ def bench_phy(
     seconds = interleaved_medians(works, repetitions, on_step, time.process_time)
     rate = {name: amounts[name] / seconds[f"anchor {name}"] for name in amounts}
     blocks = code.decode(llr, iterations=_ITERATIONS)
+    # Wrong information bits; the syndrome alone also counts blocks of which only parity is still wrong.
+    wrong = float(np.any(blocks.bits != information, axis=1).mean())
     samples = {"receive": received.samples.size, "receive_coded": received_coded.samples.size}
     speed = {name: count / seconds[name] / 1e6 for name, count in samples.items()}
     air = sent.n_air_samples
@@ -107,7 +109,7 @@ def bench_phy(
             "LDPC decoding, n=1944, 2 dB, 10 iterations", information.size / seconds["decode"] / 1e6, "Mbit/s",
             anchor=_per_million(rate, "decode"), aim=30.0,
         ),
-        row("LDPC block errors, n=1944, 2 dB", float(1 - blocks.ok.mean()), "share", better="lower"),
+        row("LDPC block errors, n=1944, 2 dB", wrong, "share", better="lower"),
         row("LDPC encoding", information.size / seconds["encode"] / 1e6, "Mbit/s"),
         row("channel simulator, office", sent.samples.size / seconds["simulate"] / 1e6, "Msps", aim=30.0),
         _false_alarms(generator),
