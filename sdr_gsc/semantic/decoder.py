@@ -23,6 +23,10 @@ __all__ = ["Estimate", "LinearEstimate", "SemanticDecoder"]
 
 #: Stands for the variance of an erased symbol: finite, so that 1/variance and its products stay finite in float32.
 _ERASED = 1e6
+#: Weight per latent of the average block's energy in the estimate of a block's own, and the least energy that is
+#: believed; both are part of what the shipped weights were trained with.
+_USUAL_WEIGHT = 0.05
+_LEAST_ENERGY = 0.02
 _SHAPE = UNetShape(inputs=4, outputs=4, latent=MAX_CHANNELS + 1)
 #: Smallest pixel standard deviation that the decoder claims; half of an 8-bit step.
 _SMALLEST_DEVIATION = 0.002
@@ -89,8 +93,9 @@ class SemanticDecoder(nn.Module):
         weight = torch.where(variance < _ERASED, 1 / variance, 0.0)
         # The block's companded energy, shrunk towards the average block in proportion to the evidence.
         usual = self.log_energy[rate.index].exp()
-        evidence = (weight * (latents.square() - variance)).sum(-1) + rate.channels * 0.05
-        companded = (evidence / (weight.sum(-1) + rate.channels * 0.05 / usual)).clamp(min=0.02)
+        evidence = (weight * (latents.square() - variance)).sum(-1) + rate.channels * _USUAL_WEIGHT
+        total = weight.sum(-1) + rate.channels * _USUAL_WEIGHT / usual
+        companded = (evidence / total).clamp(min=_LEAST_ENERGY)
         amplitude, energy = expand_gain(companded)
         signal = gain.square() * prior
         signal = signal * (energy / signal.mean())[..., None]  # [B, hw, c], power per rotated-back channel
