@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import functools
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 
-from ._header import decode_header, encode_header, header_cells
-from ._kernels import gather_symbols
+from ._acquisition import delay_probe
+from ._equalizer_kernel import Noise
+from ._grid_tables import grid_tables
+from ._header import decode_header, encode_header
+from ._header_kernel import Opening, header_cells_of, open_frame
 from ._losses import Losses
-from ._tracking import Drift, PilotFit, PilotTracker
-from .equalization import NoiseLevel, equalize, noise_level
+from ._payload_kernel import finish_payload, observe_payload
+from ._pilot_kernel import DelayFit
 from .estimation import ChannelEstimate, ChannelEstimator, Observations
 from .framing import FrameHeader, FrameLayout
+from .numerology import Numerology
 from .preamble import Preamble
 from .synchronization import Acquisition
 from .transmitter import pilot_values
 
-__all__ = ["Demodulator", "Evidence", "Spectra"]
-
-#: Clock offset beyond which a fit followed something else than the transmitter's clock.
-_MAX_CLOCK_OFFSET = 1e-3
-#: Symbols demodulated before the window is moved again: 50 ppm is a quarter sample over as many at N = 64.
-_CHUNK = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Spectra:
-    """FFTs of the symbols behind the preamble.
-
-    Attributes:
-        values: complex64 [S, N].
-        times: float64 [S], samples between the middle of the training symbols and each symbol's window.
-        shift: int64 [S], samples by which each window followed the delay.
-        usable: bool [S], False where the capture has a gap or has ended.
-    """
-
-    values: np.ndarray
-    times: np.ndarray
-    shift: np.ndarray
-    usable: np.ndarray
-
-    def part(self, which: slice | np.ndarray) -> Spectra:
-        """Some of the symbols."""
-        return Spectra(self.values[which], self.times[which], self.shift[which], self.usable[which])
+__all__ = ["Demodulator", "Evidence", "HeaderEvidence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +30,56 @@ class Evidence:
     """What is known of a frame so far.
 
     Attributes:
-        channel: estimate, one row or one per symbol of `spectra`.
+        channel: estimate, one row or one per symbol.
         noise: noise level.
-        fit: phase and delay of the symbols of `spectra`.
-        spectra: symbols demodulated so far.
-        header: decoded header, None if it is wrong.
+        fit: delay over time.
+        slope: of the common phase, rad per symbol.
+        start: first sample of the FFT window of the first training copy.
+        end: first sample behind the last symbol looked at.
+        delay: of the first path beyond `start` plus the slack, samples.
         truncated: the capture ended before the frame did.
     """
 
     channel: ChannelEstimate
-    noise: NoiseLevel
-    fit: PilotFit
-    spectra: Spectra
-    header: FrameHeader | None
+    noise: Noise
+    fit: DelayFit
+    slope: float
+    start: int
+    end: int
+    delay: float
     truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderEvidence:
+    """A demodulated header.
+
+    Attributes:
+        header: None if its checksum is wrong or its content impossible.
+        evidence: so far.
+        opening: for the payload.
+    """
+
+    header: FrameHeader | None
+    evidence: Evidence
+    opening: Opening
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What is known of a frame of some length before it is received.
+
+    Attributes:
+        pilot_tones: complex64 [S, Np], conjugate transmitted pilots.
+        known: int64 [K], indices of the header's symbols and of the training symbols behind it.
+        reference: complex64 [K, Na], their tones; the header's data tones are still missing.
+        data: int64 [P], indices of the payload's symbols.
+    """
+
+    pilot_tones: np.ndarray
+    known: np.ndarray
+    reference: np.ndarray
+    data: np.ndarray
 
 
 class Demodulator:
@@ -77,22 +91,22 @@ class Demodulator:
     """
 
     def __init__(self, preamble: Preamble, estimator: ChannelEstimator) -> None:
-        grid = preamble.numerology
         self._preamble = preamble
-        self._grid = grid
+        self._numerology = preamble.numerology
+        self._grid = grid_tables(preamble)
         self._estimator = estimator
-        self._signed = grid.signed(grid.active)
-        self._data_at = grid.positions(grid.data)
-        self._pilots_at = grid.positions(grid.pilots)
-        self._tracker = PilotTracker(grid.signed(grid.pilots), grid.fft_size, grid.symbol_length)
-        self.header_symbols = header_cells(grid.data.size) // grid.data.size
+        self._frame = functools.lru_cache(maxsize=32)(
+            functools.partial(_frame, preamble=preamble, header_symbols=self._grid.header_symbols)
+        )
+        self._probe = delay_probe(self._grid.signed, self._grid.fft_size, estimator.slack)
+        self._header_pilots = pilot_values(self._numerology, self._grid.header_symbols).astype(np.complex64)
 
-    def frame_length(self, header: FrameHeader) -> int:
-        """Samples from the first training copy to the end of the frame."""
-        symbols = self.header_symbols + FrameLayout.of(header.n_symbols, self._grid).length
-        return self._preamble.repetitions * self._grid.fft_size + symbols * self._grid.symbol_length
+    def _length(self, payload_symbols: int) -> int:
+        grid = self._numerology
+        symbols = self._grid.header_symbols + payload_symbols
+        return self._preamble.repetitions * grid.fft_size + symbols * grid.symbol_length
 
-    def header(self, samples: np.ndarray, losses: Losses, found: Acquisition) -> Evidence:
+    def header(self, samples: np.ndarray, losses: Losses, found: Acquisition) -> HeaderEvidence:
         """Demodulate and decode the header.
 
         Args:
@@ -100,202 +114,83 @@ class Demodulator:
             losses: samples without evidence.
             found: from the synchronizer.
         """
-        training = found.training.mean(axis=0)
-        copies = found.training.shape[0]
-        scatter = float(np.sum(np.abs(found.training - training) ** 2)) / ((copies - 1) * training.size)
-        scatter = max(scatter, 1e-12 * float(np.mean(np.abs(training) ** 2)))
-        channel = self._estimator.static(self._estimator.coordinates(training), scatter / copies)
-        drift = self._first_drift(channel, scatter)
-        spectra = self._demodulate(samples, losses, found, 0, self.header_symbols, drift)
-        noise = NoiseLevel(scatter, 0.0)
-        truncated = not self._inside(samples, found, self.header_symbols)
-        no_training = np.zeros(self.header_symbols, bool)
-
-        def attempt(walk: bool) -> Evidence:
-            fit = self._fit(spectra, channel, scatter, drift, no_training, walk)
-            evidence = Evidence(channel, noise, fit, spectra, None, truncated)
-            cells, variance = self._data(evidence, slice(0, self.header_symbols))
-            fields = decode_header(cells.reshape(-1), variance.reshape(-1))
-            return evidence if fields is None else replace(evidence, header=FrameHeader.unpack(fields))
-
-        evidence = attempt(walk=True)
+        opening = open_frame(
+            samples, losses.before, found.training_start, found.cfo, found.training, self._probe,
+            self._estimator.tables, self._grid,
+        )  # fmt: skip
         # A walking phase follows a noisy oscillator; at low SNR it follows the noise, and a line is the better guess.
-        return evidence if evidence.header is not None else attempt(walk=False)
+        header, fit, slope = self._decoded(opening, walk=True)
+        if header is None:
+            header, fit, slope = self._decoded(opening, walk=False)
+        evidence = Evidence(
+            channel=ChannelEstimate(opening.response, opening.error_variance, 0.0),
+            noise=Noise(opening.scatter, 0.0),
+            fit=fit,
+            slope=slope,
+            start=opening.start,
+            end=opening.start + self._length(0) + int(opening.shift[-1]),
+            delay=opening.delay,
+            truncated=opening.start + self._length(0) > samples.size,
+        )
+        return HeaderEvidence(header, evidence, opening)
+
+    def _decoded(self, opening: Opening, walk: bool) -> tuple[FrameHeader | None, DelayFit, float]:
+        cells, variance, fit, slope = header_cells_of(opening, self._header_pilots, walk, self._grid)
+        fields = decode_header(cells, variance)
+        return None if fields is None else FrameHeader.unpack(fields), fit, slope
 
     def payload(
-        self, samples: np.ndarray, losses: Losses, found: Acquisition, start: Evidence, header: FrameHeader
-    ) -> tuple[Evidence, np.ndarray, np.ndarray]:
+        self, samples: np.ndarray, losses: Losses, found: Acquisition, start: HeaderEvidence, header: FrameHeader
+    ) -> tuple[Evidence, np.ndarray, np.ndarray, float]:
         """Demodulate the payload of a frame with a good header.
 
         Returns:
-            Refined evidence, symbols complex64 [n_symbols] and noise variance float32 [n_symbols].
+            Refined evidence, symbols complex64 [n_symbols], their noise variance float32 [n_symbols], and its mean
+            over the symbols that were received (NaN if none was).
         """
-        layout = FrameLayout.of(header.n_symbols, self._grid)
-        total = self.header_symbols + layout.length
-        is_training = np.concatenate([np.zeros(self.header_symbols, bool), layout.is_training])
-        known = is_training.copy()
-        known[: self.header_symbols] = True
-        first_drift = self._first_drift(start.channel, start.noise.thermal)
-        spectra, fit = start.spectra, start.fit
-        while spectra.times.size < total:
-            first = spectra.times.size
-            count = min(_CHUNK, total - first)
-            spectra = _joined(spectra, self._demodulate(samples, losses, found, first, count, fit.drift))
-            drift = replace(first_drift, delay_offset=fit.drift.delay_offset, delay_rate=fit.drift.delay_rate)
-            fit = self._fit(spectra, start.channel, start.noise.thermal, drift, is_training)
-        reference = self._reference(header, known)
-        observed = self._known_tones(spectra, fit, known, reference)
-        usable = spectra.usable[known]
+        grid, numerology = self._grid, self._numerology
+        n_payload = -(-header.n_symbols // numerology.data.size)
+        frame = self._frame(n_payload)
+        reference = frame.reference.copy()
+        cells = encode_header(header.pack(), grid.header_symbols * numerology.data.size)
+        reference[: grid.header_symbols, grid.data_at] = cells.reshape(grid.header_symbols, -1)
+        middle = observe_payload(
+            samples, losses.before, found.cfo, start.opening, start.evidence.fit, frame.pilot_tones, frame.known,
+            reference, grid,
+        )  # fmt: skip
         channel = self._estimator.track(
-            self._observations(found, observed, spectra.times[known], usable, start.noise.thermal), spectra.times
+            Observations(middle.seen_at, middle.seen_symbols, middle.seen, start.opening.scatter), middle.times
         )
-        fit = self._fit(spectra, channel, start.noise.thermal, fit.drift, is_training)
-        seen = self._known_tones(spectra, fit, known, reference)
-        noise = self._noise(channel, seen, known, usable, start.noise, found.training.shape[0])
-        truncated = not self._inside(samples, found, total)
-        evidence = Evidence(channel, noise, fit, spectra, header, truncated)
-        symbols, variance = self._data(evidence, np.flatnonzero(~known))
-        return evidence, symbols.reshape(-1)[: header.n_symbols], variance.reshape(-1)[: header.n_symbols]
-
-    def _inside(self, samples: np.ndarray, found: Acquisition, n_symbols: int) -> bool:
-        training = self._preamble.repetitions * self._grid.fft_size
-        return found.training_start + training + n_symbols * self._grid.symbol_length <= samples.size
-
-    def _demodulate(
-        self,
-        samples: np.ndarray,
-        losses: Losses,
-        found: Acquisition,
-        first: int,
-        count: int,
-        drift: Drift,
-    ) -> Spectra:
-        grid = self._grid
-        copies = self._preamble.repetitions * grid.fft_size
-        nominal = copies + grid.cp_length + grid.symbol_length * np.arange(first, first + count)
-        times = nominal - (copies - grid.fft_size) / 2
-        # An interferer on the pilots fits any delay, and the window must stay inside the capture.
-        reach = grid.cp_length + _MAX_CLOCK_OFFSET * times
-        shift = np.rint(np.clip(drift.delay_offset + drift.delay_rate * times, -reach, reach)).astype(np.int64)
-        starts = found.training_start + nominal + shift
-        usable = (starts + grid.fft_size <= samples.size) & (losses.within(starts, grid.fft_size) == 0)
-        windows = np.empty((count, grid.fft_size), np.complex64)
-        turn = 2 * np.pi * found.cfo / grid.fft_size
-        readable = np.where(usable, starts, found.training_start)
-        gather_symbols(samples.view(np.float32), readable, turn, found.training_start, windows.view(np.float32))
-        windows[~usable] = 0
-        values = scipy.fft.fft(windows, axis=1, norm="ortho", overwrite_x=True)
-        return Spectra(values, times, shift, usable)
-
-    def _fit(
-        self,
-        spectra: Spectra,
-        channel: ChannelEstimate,
-        noise_variance: float,
-        start: Drift,
-        is_training: np.ndarray,
-        walk: bool = True,
-    ) -> PilotFit:
-        count = spectra.times.size
-        known = pilot_values(self._grid, count).astype(np.complex64)
-        known[is_training[:count]] = self._preamble.tones[self._pilots_at].conj()
-        pilots = spectra.values[:, self._grid.pilots] * known
-        response = channel.response[:, self._pilots_at]
-        return self._tracker.fit(
-            pilots, response, noise_variance, spectra.times, spectra.shift, spectra.usable, start, walk
+        payload = finish_payload(
+            middle, start.opening, channel.response, channel.error_variance, frame.pilot_tones, frame.known,
+            frame.data, grid,
+        )  # fmt: skip
+        end = start.opening.start + self._length(frame.pilot_tones.shape[0] - grid.header_symbols)
+        evidence = Evidence(
+            channel=channel,
+            noise=payload.noise,
+            fit=payload.fit,
+            slope=payload.slope,
+            start=start.opening.start,
+            end=end + int(middle.shift[-1]),
+            delay=start.opening.delay,
+            truncated=end > samples.size,
         )
-
-    def _first_drift(self, channel: ChannelEstimate, noise_variance: float) -> Drift:
-        """Drift before any pilot was seen: the training symbols' carrier offset errs as Morelli and Mengali's bound."""
-        copies, n = self._preamble.repetitions, self._preamble.repetitions * self._grid.fft_size
-        energy = copies * float(np.sum(np.abs(channel.response) ** 2)) / noise_variance
-        cycles = np.sqrt(3 / (2 * np.pi**2 * max(energy, 1.0) * (1 - 1 / copies**2))) / n
-        deviation = float(2 * np.pi * cycles * self._grid.symbol_length)
-        return Drift(search=6 * deviation, slope_deviation=deviation)
-
-    def _data(self, evidence: Evidence, which: slice | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        grid, spectra = self._grid, evidence.spectra.part(which)
-        symbols, variance = equalize(
-            spectra.values,
-            grid.data,
-            grid.signed(grid.data),
-            self._data_at,
-            _rows(evidence.channel, which),
-            _part(evidence.fit, which),
-            spectra.shift,
-            evidence.noise,
-        )
-        symbols[~spectra.usable] = 0
-        variance[~spectra.usable] = np.inf
-        return symbols, variance
-
-    def _reference(self, header: FrameHeader, known: np.ndarray) -> np.ndarray:
-        """Transmitted tones of the known symbols: header, re-encoded, and training; complex64 [K, Na]."""
-        reference = np.tile(self._preamble.tones, (int(np.count_nonzero(known)), 1))
-        cells = encode_header(header.pack(), self.header_symbols * self._grid.data.size)
-        reference[: self.header_symbols, self._data_at] = cells.reshape(self.header_symbols, -1)
-        reference[: self.header_symbols, self._pilots_at] = pilot_values(self._grid, self.header_symbols)
-        return reference
-
-    def _known_tones(self, spectra: Spectra, fit: PilotFit, known: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """Least-squares channel seen by each known symbol, phase and delay drift removed; complex64 [K, Na]."""
-        delay = (fit.delay - spectra.shift)[known, None]
-        turn = np.exp(1j * (delay * (2 * np.pi / self._grid.fft_size * self._signed) - fit.phase[known, None]))
-        return spectra.values[known][:, self._grid.active] * reference.conj() * turn.astype(np.complex64)
-
-    def _observations(
-        self,
-        found: Acquisition,
-        observed: np.ndarray,
-        times: np.ndarray,
-        usable: np.ndarray,
-        noise_variance: float,
-    ) -> Observations:
-        """Training copies, the header in two halves, and each later training symbol."""
-        half = max(self.header_symbols // 2, 1)
-        groups = [np.arange(0, half), np.arange(half, self.header_symbols)]
-        groups += [np.array([index]) for index in range(self.header_symbols, times.size)]
-        groups = [group for group in (group[usable[group]] for group in groups) if group.size]
-        tones = [found.training.mean(axis=0)] + [observed[group].mean(axis=0) for group in groups]
-        return Observations(
-            times=np.array([0.0] + [float(times[group].mean()) for group in groups]),
-            symbols=np.array([found.training.shape[0]] + [group.size for group in groups], np.float64),
-            coordinates=self._estimator.coordinates(np.array(tones)),
-            noise_variance=noise_variance,
-        )
-
-    def _noise(
-        self,
-        channel: ChannelEstimate,
-        observed: np.ndarray,
-        known: np.ndarray,
-        usable: np.ndarray,
-        start: NoiseLevel,
-        copies: int,
-    ) -> NoiseLevel:
-        if not usable.any():
-            return start
-        rows = _rows(channel, np.flatnonzero(known))
-        error = np.abs(observed - rows.response) ** 2 + rows.error_variance
-        samples = (copies - 1) * self._signed.size
-        residual = max(float(np.mean(error[usable])), 1e-12 * float(np.mean(np.abs(rows.response) ** 2)))
-        return noise_level(start.thermal, samples, residual, float(np.mean(np.abs(rows.response) ** 2)))
+        count = header.n_symbols
+        return evidence, payload.symbols[:count], payload.variance[:count], payload.mean_variance
 
 
-def _joined(first: Spectra, second: Spectra) -> Spectra:
-    return Spectra(
-        np.concatenate([first.values, second.values]),
-        np.concatenate([first.times, second.times]),
-        np.concatenate([first.shift, second.shift]),
-        np.concatenate([first.usable, second.usable]),
-    )
-
-
-def _rows(channel: ChannelEstimate, which: slice | np.ndarray) -> ChannelEstimate:
-    if channel.response.shape[0] == 1:
-        return channel
-    return ChannelEstimate(channel.response[which], channel.error_variance[which], channel.doppler_cycles)
-
-
-def _part(fit: PilotFit, which: slice | np.ndarray) -> PilotFit:
-    return replace(fit, phase=fit.phase[which], delay=fit.delay[which], delay_variance=fit.delay_variance[which])
+def _frame(n_payload: int, *, preamble: Preamble, header_symbols: int) -> _Frame:
+    """A frame with `n_payload` OFDM symbols of payload."""
+    grid: Numerology = preamble.numerology
+    layout = FrameLayout.of(n_payload * grid.data.size, grid)
+    is_training = np.concatenate([np.zeros(header_symbols, bool), layout.is_training])
+    is_known = is_training.copy()
+    is_known[:header_symbols] = True
+    pilots_at = grid.positions(grid.pilots)
+    pilot_tones = pilot_values(grid, is_known.size).astype(np.complex64)
+    pilot_tones[is_training] = preamble.tones[pilots_at].conj()
+    known = np.flatnonzero(is_known)
+    reference = np.tile(preamble.tones, (known.size, 1))
+    reference[:header_symbols, pilots_at] = pilot_values(grid, header_symbols)
+    return _Frame(pilot_tones, known, reference, np.flatnonzero(~is_known))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..capture import Capture
+from ..capture import Gap
 
 __all__ = ["Losses", "usable_samples"]
 
-_SMALLEST, _LARGEST = 1e-5, 1e3
+#: No receiver delivers more at full scale 1; beyond it, products of energies would leave the range of float32.
+_LARGEST = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,44 +20,40 @@ class Losses:
     """Samples that the radio lost, or that are not finite.
 
     Attributes:
-        before: int64 [n + 1], lost samples before each sample; None where nothing was lost.
+        before: int64 [n + 1], lost samples before each sample; empty where nothing was lost.
     """
 
-    before: np.ndarray | None = None
+    before: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def within(self, starts: np.ndarray, length: int) -> np.ndarray:
         """Lost samples in each window of `length` samples, int64 like `starts`; beyond the capture nothing is lost."""
-        if self.before is None:
+        if self.before.size == 0:
             return np.zeros(starts.shape, np.int64)
         last = self.before.size - 1
         lost: np.ndarray = self.before[np.clip(starts + length, 0, last)] - self.before[np.clip(starts, 0, last)]
         return lost
 
 
-def usable_samples(capture: Capture) -> tuple[np.ndarray, Losses]:
-    """Finite samples, complex64 [n], at a level that float32 can square, with zeros where they were lost."""
-    samples = np.ascontiguousarray(capture.samples)
-    lost: np.ndarray | None = None
-    if capture.gaps:
-        lost = np.zeros(samples.size, bool)
-        for gap in capture.gaps:
-            lost[max(gap.start_sample, 0) : max(gap.start_sample + gap.sample_count, 0)] = True
-    peak = _peak(samples)
-    if not math.isfinite(peak):
-        lost = ~np.isfinite(samples) if lost is None else lost | ~np.isfinite(samples)
-    if lost is not None:
-        # Whatever a driver left there must not be mistaken for a signal.
-        samples = np.where(lost, np.complex64(0), samples)
-        peak = _peak(samples)
-    if peak > 0 and not _SMALLEST < peak < _LARGEST:
-        # Products of energies would leave the range of float32; such samples never were at full scale 1.
-        samples = (samples.view(np.float32) * np.float64(1 / peak)).astype(np.float32).view(np.complex64)
-    if lost is None:
-        return samples, Losses()
-    return samples, Losses(np.concatenate([[0], np.cumsum(lost, dtype=np.int64)]))
+def usable_samples(samples: np.ndarray, gaps: Sequence[Gap] = ()) -> tuple[np.ndarray, Losses]:
+    """Finite samples, complex64 [n], with zeros where they were lost.
 
+    Whatever a driver left in a gap must not be mistaken for a signal; neither must numbers that are no samples: NaN,
+    infinities, and magnitudes above a million times full scale.
 
-def _peak(samples: np.ndarray) -> float:
-    """Largest rail; not finite if any sample is not."""
+    Args:
+        samples: complex64 [n].
+        gaps: runs of lost samples.
+    """
+    samples = np.ascontiguousarray(samples, np.complex64)
     rails = samples.view(np.float32)
-    return float(max(rails.max(), -rails.min())) if rails.size else 0.0
+    absurd = rails.size > 0 and not (rails.max() < _LARGEST and rails.min() > -_LARGEST)
+    if not gaps and not absurd:
+        return samples, Losses()
+    lost = np.zeros(samples.size, bool)
+    for gap in gaps:
+        lost[max(gap.start_sample, 0) : max(gap.start_sample + gap.sample_count, 0)] = True
+    if absurd:
+        lost |= ~((np.abs(samples.real) < _LARGEST) & (np.abs(samples.imag) < _LARGEST))
+    if not lost.any():
+        return samples, Losses()
+    return np.where(lost, np.complex64(0), samples), Losses(np.concatenate([[0], np.cumsum(lost, dtype=np.int64)]))

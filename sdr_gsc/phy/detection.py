@@ -18,13 +18,15 @@ import numpy as np
 import scipy.stats
 
 from ..errors import SettingsError
-from ._kernels import lag_sums
+from ._search_kernel import lag_metric, peak_after
 from .preamble import Preamble
 
 __all__ = ["Candidate", "LagSearch", "decision_threshold", "gate_threshold"]
 
 #: False-alarm rate of the gate; only decides how often the sharper test runs on noise.
 _GATE_RATE = 1e-3
+#: Steps of a climb, each as far as a preamble is long: bounds how far ahead a candidate depends on the samples.
+_CLIMBS = 3
 
 
 def gate_threshold(false_alarm_rate: float, span: int) -> float:
@@ -76,7 +78,7 @@ class Candidate:
 
 
 class LagSearch:
-    """Gate metric of a whole capture, on a grid of N/4 samples, and the peaks in it.
+    """Gate metric of samples, on a grid of N/4 of them, and the peaks in it.
 
     Args:
         samples: complex64 [n], finite.
@@ -90,9 +92,7 @@ class LagSearch:
         span = (preamble.length - n) // self._stride
         self._reach = preamble.length // self._stride
         self.threshold = gate_threshold(gate_rate, span * self._stride)
-        blocks = (samples.size - n) // self._stride
-        self._metric, self._correlation = _metric(samples, n, self._stride, span, blocks)
-        self._crossings = np.flatnonzero(self._metric > self.threshold)
+        self._metric, self._correlation = lag_metric(samples.view(np.float32), n, self._stride, span)
 
     @property
     def metric(self) -> np.ndarray:
@@ -106,36 +106,12 @@ class LagSearch:
 
     def next_candidate(self, from_sample: int) -> Candidate | None:
         """First peak of the gate metric at or after a sample; None when nothing more crosses the threshold."""
-        at = np.searchsorted(self._crossings, -(-from_sample // self._stride))
-        if at == self._crossings.size:
+        peak = peak_after(self._metric, self.threshold, -(-from_sample // self._stride), self._reach, _CLIMBS)
+        if peak < 0:
             return None
-        peak = int(self._crossings[at])
-        while True:  # climb: the first crossing may lie on the foot of the true peak
-            best = peak + int(np.argmax(self._metric[peak : peak + self._reach]))
-            if best == peak:
-                break
-            peak = best
         correlation = complex(self._correlation[peak])
         return Candidate(
             start=peak * self._stride,
             fractional_cfo=math.atan2(correlation.imag, correlation.real) / (2 * math.pi),
             metric=float(self._metric[peak]),
         )
-
-
-def _metric(samples: np.ndarray, lag: int, stride: int, span: int, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-    shift = lag // stride
-    points = blocks - span - shift + 1
-    if points <= 0:
-        return np.zeros(0, np.float32), np.zeros(0, np.complex64)
-    sums = np.empty((3, blocks), np.float32)
-    lag_sums(samples.view(np.float32), lag, stride, sums)
-    # Direct window sums: a running sum would leave rounding debris of a loud burst in the silence behind it.
-    windows = np.zeros((3, blocks - span + 1), np.float32)
-    for offset in range(span):
-        windows += sums[:, offset : offset + windows.shape[1]]
-    real, imaginary, energy = windows
-    both = energy[:points] * energy[shift : shift + points]
-    power = real[:points] ** 2 + imaginary[:points] ** 2
-    metric = np.divide(power, both, out=np.zeros_like(power), where=both > np.finfo(np.float32).tiny)
-    return metric, real[:points] + 1j * imaginary[:points]

@@ -7,7 +7,8 @@ With R = U Λ Uᴴ the estimate from a least-squares observation z of noise vari
 
     H = U diag(λ p / (λ p + v)) Uᴴ z,      error variance of tone k = Σ_j |U_kj|² λ_j p v / (λ_j p + v)
 
-with p the mean power of the channel. Everything happens in the D coordinates Uᴴ z.
+with p the mean power of the channel. Everything happens in the D coordinates Uᴴ z; what lies outside them (the tails of
+a path between two samples) joins where it rises above the noise.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special
 
+from ._channel_kernel import ChannelTables, likeliest_profile, moving_evidence, static_estimate, together
 from .preamble import Preamble
 
 #: Lengths of the exponential profiles, as fractions of the cyclic prefix, and what all taps have beside them: a path
@@ -25,14 +27,20 @@ from .preamble import Preamble
 _EXPONENTIAL = tuple((length, floor) for length in (0.03, 0.06, 0.12, 0.25) for floor in (1e-4, 1e-2))
 #: Lengths of the rectangular profiles; a path that falls on a sample leaks nowhere.
 _RECTANGULAR = (0.06, 0.125, 0.25, 0.5)
+#: Lengths of the exponential profiles that end after four times their length, some 17 dB down, as simulated ones do.
+_TRUNCATED = (0.03, 0.06, 0.125, 0.25)
 _NO_LEAKAGE = 1e-6
+#: A slow decay over leakage: length, end and floor of one of the profiles that place the first path.
+_SLOW = (0.12, np.inf, 1e-2)
 
 __all__ = ["ChannelEstimate", "ChannelEstimator", "Observations"]
 
-#: Doppler shifts tried, in cycles over the whole frame; 0 is the static channel.
+#: Doppler shifts tried, in cycles over a run of observations; 0 is the static channel.
 _DOPPLER_GRID = np.concatenate([[0.0], np.geomspace(0.02, 2.0, 21)])
-#: Log-likelihood by which a moving channel must beat the static one.
-_MOVING = 3.0
+#: Observations judged together, at most; longer frames are estimated in overlapping runs of as many.
+_RUN = 32
+#: Scatter of the observations, in standard deviations above what noise explains, below which no motion is looked for.
+_CALM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +48,20 @@ class Observations:
     """What the known symbols of a frame say about the channel.
 
     Attributes:
-        times: float64 [J], when each was seen, in samples.
+        times: float64 [J], when each was seen, in samples, ascending.
         symbols: float64 [J], how many symbols each is the mean of.
-        coordinates: complex64 [J, D], noisy coordinates c.
-        noise_variance: noise variance of a coordinate of one symbol, > 0.
+        tones: complex64 [J, Na], noisy channel.
+        noise_variance: noise variance of a tone of one symbol, > 0.
     """
 
     times: np.ndarray
     symbols: np.ndarray
-    coordinates: np.ndarray
+    tones: np.ndarray
     noise_variance: float
+
+    def part(self, which: slice) -> Observations:
+        """Some of them."""
+        return Observations(self.times[which], self.symbols[which], self.tones[which], self.noise_variance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +77,6 @@ class ChannelEstimate:
     response: np.ndarray
     error_variance: np.ndarray
     doppler_cycles: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Profile:
-    """A power delay profile, in its eigenvectors.
-
-    Attributes:
-        turn: complex64 [D, D], from coordinates in the common basis to the profile's own, c' = turn c.
-        vectors: complex64 [Na, D], U.
-        powers: float32 [Na, D], |U|².
-        eigenvalues: float64 [D], Λ, for a channel of mean power 1.
-    """
-
-    turn: np.ndarray
-    vectors: np.ndarray
-    powers: np.ndarray
-    eigenvalues: np.ndarray
 
 
 class ChannelEstimator:
@@ -100,36 +95,42 @@ class ChannelEstimator:
         signed = grid.signed(grid.active)
         dft = np.exp(-2j * np.pi * np.outer(signed, np.arange(self.taps)) / grid.fft_size)
         basis, triangle = np.linalg.qr(dft)
-        self._basis = basis.astype(np.complex64)
         late = (np.arange(self.taps) - self.slack) / self.taps
+
+        def exponential(length: float, end: float, floor: float) -> np.ndarray:
+            return np.where((late >= 0) & (late < end), np.exp(-late / length), 0.0) + floor
+
+        def rectangular(length: float) -> np.ndarray:
+            return np.where((late >= 0) & (late < length), 1.0, _NO_LEAKAGE)
+
         weights = [np.ones(self.taps)]
-        weights += [np.where(late >= 0, np.exp(-late / length), 0.0) + floor for length, floor in _EXPONENTIAL]
-        weights += [np.where((late >= 0) & (late < length), 1.0, _NO_LEAKAGE) for length in _RECTANGULAR]
-        self._profiles = [_profile(triangle, basis, each) for each in weights]
-        self._turns = np.array([profile.turn for profile in self._profiles])
-        self._all_eigenvalues = np.array([profile.eigenvalues for profile in self._profiles])
+        weights += [exponential(length, np.inf, floor) for length, floor in _EXPONENTIAL]
+        weights += [rectangular(length) for length in _RECTANGULAR]
+        weights += [exponential(length, 4 * length, _NO_LEAKAGE) for length in _TRUNCATED]
+        fronts = [rectangular(_RECTANGULAR[0]), exponential(*_SLOW)]
+        fronts += [exponential(length, 4 * length, _NO_LEAKAGE) for length in _TRUNCATED[1:3]]
+        self.tables = _tables(basis, triangle, weights, fronts)
 
     @property
     def basis(self) -> np.ndarray:
         """complex64 [Na, D], orthonormal columns that span every channel of D taps on the occupied tones."""
-        return self._basis
+        return self.tables.basis
 
     def coordinates(self, tones: np.ndarray) -> np.ndarray:
         """Coordinates c of least-squares observations [..., Na], complex64 [..., D]."""
-        return tones @ self._basis.conj()
+        return tones @ self.basis.conj()
 
-    def static(self, coordinates: np.ndarray, noise_variance: float) -> ChannelEstimate:
+    def static(self, tones: np.ndarray, noise_variance: float) -> ChannelEstimate:
         """Estimate from one observation.
 
         Args:
-            coordinates: complex64 [D].
-            noise_variance: of each coordinate, > 0.
+            tones: complex64 [Na].
+            noise_variance: of each tone, > 0.
         """
-        profile, power = self._likeliest(coordinates, noise_variance)
-        prior = power * profile.eigenvalues
-        gain = prior / (prior + noise_variance)
-        response = profile.vectors @ (gain * (profile.turn @ coordinates)).astype(np.complex64)
-        variance = profile.powers @ (gain * noise_variance).astype(np.float32)
+        coordinates = self.coordinates(tones)
+        profile, power, _ = likeliest_profile(coordinates, noise_variance, self.tables)
+        remainder = tones - self.basis @ coordinates
+        response, variance = static_estimate(coordinates, remainder, noise_variance, profile, power, self.tables)
         return ChannelEstimate(response[None, :], variance[None, :], 0.0)
 
     def track(self, observations: Observations, times: np.ndarray) -> ChannelEstimate:
@@ -141,70 +142,100 @@ class ChannelEstimator:
 
         Args:
             observations: at least one.
-            times: float64 [T], samples.
+            times: float64 [T], samples, ascending.
         """
-        scale = np.sqrt(observations.symbols / observations.noise_variance)
-        best = int(np.argmax(observations.symbols))
-        # The profile from the observation with the least noise: an average would cancel what moves.
-        profile, power = self._likeliest(
-            observations.coordinates[best], observations.noise_variance / float(observations.symbols[best])
-        )
-        prior = power * profile.eigenvalues
-        scaled = (observations.coordinates @ profile.turn.T) * scale[:, None]
-        values, vectors = _decompositions(observations.times.tobytes(), observations.symbols.tobytes())
-        # Per Doppler shift, eigenvector of the time correlation and tap: variance of the whitened observation.
-        total = 1.0 + (values[:, :, None] / observations.noise_variance) * prior
-        turned = vectors.swapaxes(1, 2) @ scaled
-        scores = -np.sum((turned.real**2 + turned.imag**2) / total + np.log(total), axis=(1, 2))
-        at = int(np.argmax(scores))
-        if scores[at] - scores[0] < _MOVING:
-            at = 0
-        reach = max(float(np.ptp(observations.times)), 1.0)
-        doppler = float(_DOPPLER_GRID[at]) / reach
-        if at == 0:
-            times = times[:1]
-        cross = scipy.special.j0(2 * np.pi * doppler * (times[:, None] - observations.times[None, :])) * scale
-        mixed = cross @ vectors[at]
-        mean = (mixed @ (turned[at] / total[at])) * prior
-        variance = prior * np.maximum(1.0 - (mixed**2 @ (1.0 / total[at])) * prior, 0.0)
+        count = observations.times.size
+        if count <= _RUN:
+            return self._run(observations, times)
+        firsts = [*range(0, count - _RUN, _RUN // 2), count - _RUN]
+        # A time belongs to the run in whose middle it lies.
+        middles = [float(observations.times[first + _RUN * 3 // 4]) for first in firsts[:-1]]
+        ends = np.searchsorted(times, [*middles, np.inf])
+        parts, begin = [], 0
+        for first, end in zip(firsts, ends.tolist(), strict=True):
+            run = self._run(observations.part(slice(first, first + _RUN)), times[begin:end])
+            parts.append((run, end - begin))
+            begin = end
         return ChannelEstimate(
-            response=mean.astype(np.complex64) @ profile.vectors.T,
-            error_variance=variance.astype(np.float32) @ profile.powers.T,
+            response=np.concatenate([_spread(run.response, rows) for run, rows in parts]),
+            error_variance=np.concatenate([_spread(run.error_variance, rows) for run, rows in parts]),
+            doppler_cycles=max(run.doppler_cycles for run, _ in parts),
+        )
+
+    def _run(self, observations: Observations, times: np.ndarray) -> ChannelEstimate:
+        tables, noise = self.tables, observations.noise_variance
+        symbols = observations.symbols
+        coordinates, mean, remainder, scatter = together(observations.tones, symbols, tables)
+        total_symbols = float(symbols.sum())
+        dimensions = max(symbols.size - 1, 1) * self.taps
+        at = 0
+        if scatter > noise * (1 + _CALM / np.sqrt(dimensions)):
+            # The profile from the observation with the least noise: an average would cancel what moves.
+            best = int(np.argmax(symbols))
+            profile, power, _ = likeliest_profile(coordinates[best], noise / float(symbols[best]), tables)
+            prior = power * tables.eigenvalues[profile]
+            since = observations.times - observations.times[0]
+            values, vectors = _decompositions(since.tobytes(), symbols.tobytes())
+            scaled = (coordinates @ tables.turns[profile].T) * np.sqrt(symbols)[:, None]
+            noises = np.geomspace(noise, scatter, 1 + round(min(np.log10(scatter / noise), 8.0)))
+            at, noise = moving_evidence(scaled.view(np.float64), prior, values, vectors, noises)
+        if at == 0:
+            profile, power, _ = likeliest_profile(mean, noise / total_symbols, tables)
+            response, variance = static_estimate(mean, remainder, noise / total_symbols, profile, power, tables)
+            return ChannelEstimate(response[None, :], variance[None, :], 0.0)
+        turned = vectors[at] @ scaled
+        total = noise + values[at][:, None] * prior
+        doppler = float(_DOPPLER_GRID[at]) / max(float(since[-1]), 1.0)
+        lags = times[:, None] - observations.times[None, :]
+        mixed = (scipy.special.j0(2 * np.pi * doppler * lags) * np.sqrt(symbols)) @ vectors[at].T
+        moved = (mixed @ (turned / total)) * prior
+        variance = prior * np.maximum(1.0 - (mixed**2 @ (1.0 / total)) * prior, 0.0)
+        return ChannelEstimate(
+            response=moved.astype(np.complex64) @ tables.vectors[profile].T,
+            error_variance=variance.astype(np.float32) @ tables.powers[profile].T,
             doppler_cycles=doppler,
         )
 
-    def _likeliest(self, coordinates: np.ndarray, noise_variance: float) -> tuple[_Profile, float]:
-        """The profile that explains an observation best, and the mean channel power."""
-        energy = float(np.sum(coordinates.real**2 + coordinates.imag**2))
-        power = max(energy - self.taps * noise_variance, 0.05 * energy, 1e-30) / self._basis.shape[0]
-        turned = self._turns @ coordinates
-        total = power * self._all_eigenvalues + noise_variance
-        scores = -np.sum((turned.real**2 + turned.imag**2) / total + np.log(total), axis=1)
-        return self._profiles[int(np.argmax(scores))], power
+
+def _spread(rows: np.ndarray, count: int) -> np.ndarray:
+    return rows if rows.shape[0] == count else np.broadcast_to(rows, (count, rows.shape[1]))
 
 
-def _profile(triangle: np.ndarray, basis: np.ndarray, weights: np.ndarray) -> _Profile:
-    """Eigenvectors of F diag(weights) Fᴴ with F = basis·triangle, from a matrix of D columns only."""
-    rotation, singular, _ = np.linalg.svd(triangle * np.sqrt(weights / weights.sum()))
-    vectors = basis @ rotation
-    return _Profile(
-        turn=rotation.conj().T.astype(np.complex64),
+def _tables(
+    basis: np.ndarray, triangle: np.ndarray, profiles: list[np.ndarray], fronts: list[np.ndarray]
+) -> ChannelTables:
+    """Eigenvectors of F diag(weights) Fᴴ with F = basis·triangle, from matrices of D columns only."""
+    rotations, eigenvalues = _rotations(triangle, profiles)
+    front_rotations, front_eigenvalues = _rotations(triangle, fronts)
+    vectors = basis @ rotations
+    return ChannelTables(
+        basis=np.ascontiguousarray(basis, np.complex64),
+        turns=np.ascontiguousarray(rotations.conj().swapaxes(1, 2), np.complex64),
         vectors=vectors.astype(np.complex64),
-        powers=(vectors.real**2 + vectors.imag**2).astype(np.float32),
-        eigenvalues=singular**2,
+        powers=(np.abs(vectors) ** 2).astype(np.float32),
+        eigenvalues=eigenvalues,
+        front_turns=np.ascontiguousarray(front_rotations.conj().swapaxes(1, 2), np.complex64),
+        front_eigenvalues=front_eigenvalues,
+        outside=(1 - np.sum(np.abs(basis) ** 2, axis=1)).astype(np.float32),
     )
 
 
-@functools.lru_cache(maxsize=64)
+def _rotations(triangle: np.ndarray, profiles: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    scaled = np.array([triangle * np.sqrt(weights / weights.sum()) for weights in profiles])
+    rotations, singular, _ = np.linalg.svd(scaled)
+    return rotations, singular**2
+
+
+@functools.lru_cache(maxsize=128)
 def _decompositions(times: bytes, symbols: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues [G, J] and eigenvectors [G, J, J] of the time correlation at each Doppler shift of the grid.
+    """Eigenvalues [G, J] and eigenvectors (rows) [G, J, J] of the time correlation at each Doppler shift of the grid.
 
     Rows and columns are weighted with the square root of the symbols averaged, so that noise of unit variance per
-    symbol is white. The same for every frame of one length, hence remembered.
+    symbol is white. Equal for frames of one length, hence remembered.
     """
     when = np.frombuffer(times)
     weight = np.sqrt(np.frombuffer(symbols))
     lags = (when[:, None] - when[None, :]) / max(float(np.ptp(when)), 1.0)
     correlation = scipy.special.j0(2 * np.pi * _DOPPLER_GRID[:, None, None] * lags)
     values, vectors = np.linalg.eigh(correlation * weight[:, None] * weight[None, :])
-    return np.maximum(values, 0.0), vectors
+    return np.maximum(values, 0.0), np.ascontiguousarray(vectors.swapaxes(1, 2))

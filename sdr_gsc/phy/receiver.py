@@ -11,6 +11,7 @@ from ..capture import Capture
 from ..errors import SettingsError
 from ..units import ppm
 from ._demodulation import Demodulator, Evidence
+from ._equalizer_kernel import modulation_error, subcarrier_snr
 from ._losses import Losses, usable_samples
 from .blocks import decode_blocks
 from .coding.mcs import mcs
@@ -91,7 +92,7 @@ class Receiver:
 
     def receive(self, capture: Capture) -> Received:
         """Every frame in a capture, each found once. Nothing in the samples makes it raise."""
-        samples, losses = usable_samples(capture)
+        samples, losses = usable_samples(capture.samples, capture.gaps)
         search = LagSearch(samples, self._preamble)
         frames: list[ReceivedFrame] = []
         position = 0
@@ -110,26 +111,30 @@ class Receiver:
         self, capture: Capture, samples: np.ndarray, losses: Losses, found: Acquisition
     ) -> tuple[ReceivedFrame, int]:
         """A frame and the sample at which to search on."""
-        found = heard_training(found, losses, self.numerology.fft_size)
-        evidence = self._demodulator.header(samples, losses, found)
-        header = evidence.header
+        if losses.before.size:
+            found = heard_training(found, losses, self.numerology.fft_size)
+        start = self._demodulator.header(samples, losses, found)
+        header = start.header
         training_end = found.training_start + self._preamble.repetitions * self.numerology.fft_size
         if header is None or header.n_symbols > self._frame_symbols:
-            failed_at = Stage.TRUNCATED if evidence.truncated else Stage.HEADER
-            empty = np.zeros(0, np.complex64), np.zeros(0, np.float32)
-            report = self._report(capture, found, evidence, None, *empty, None, failed_at)
+            failed_at = Stage.TRUNCATED if start.evidence.truncated else Stage.HEADER
+            report = self._report(capture, found, start.evidence, None, None, failed_at)
             # Copies of the training symbol are no new preamble: go on behind the last one.
-            return ReceivedFrame(None, report, *empty, None), training_end - self.numerology.fft_size
-        evidence, symbols, variance = self._demodulator.payload(samples, losses, found, evidence, header)
-        blocks = None
+            nothing = np.zeros(0, np.complex64), np.zeros(0, np.float32)
+            return ReceivedFrame(None, report, *nothing, None), training_end - self.numerology.fft_size
+        evidence, symbols, variance, mean_variance = self._demodulator.payload(samples, losses, found, start, header)
+        blocks, errors = None, None
         stage = Stage.TRUNCATED if evidence.truncated else None
         if header.mcs is not None:
             blocks = decode_blocks(symbols, variance, header.n_blocks, header.mcs)
             if stage is None and None in blocks:
                 stage = Stage.PAYLOAD
-        report = self._report(capture, found, evidence, header, symbols, variance, blocks, stage)
-        end = found.training_start + self._demodulator.frame_length(header) + int(evidence.spectra.shift[-1])
-        return ReceivedFrame(header, report, symbols, variance, blocks), end - self.numerology.cp_length
+            qam = Qam(mcs(header.mcs).order)
+            errors = modulation_error(
+                symbols, variance, math.isqrt(qam.order), qam.half_spacing, self.numerology.data.size
+            )
+        report = self._report(capture, found, evidence, header, blocks, stage, mean_variance, errors)
+        return ReceivedFrame(header, report, symbols, variance, blocks), evidence.end - self.numerology.cp_length
 
     def _report(
         self,
@@ -137,31 +142,31 @@ class Receiver:
         found: Acquisition,
         evidence: Evidence,
         header: FrameHeader | None,
-        symbols: np.ndarray,
-        variance: np.ndarray,
         blocks: tuple[bytes | None, ...] | None,
         stage: Stage | None,
+        mean_variance: float = math.nan,
+        errors: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> FrameReport:
         grid = self.numerology
         response = evidence.channel.response
-        power = np.mean(response.real**2 + response.imag**2, axis=0)
-        thermal, distortion = evidence.noise.thermal, evidence.noise.distortion
-        per_subcarrier = power / (thermal + distortion * power)
+        noise = evidence.noise
+        per_subcarrier_db, mean_power = subcarrier_snr(response, noise.thermal, noise.distortion)
         spacing_hz = capture.sample_rate_hz / grid.fft_size
-        cfo_hz = found.cfo * spacing_hz + self._residual_hz(evidence, capture)
-        mean_variance = float(np.mean(variance[np.isfinite(variance)])) if np.isfinite(variance).any() else math.nan
-        evm_db, evm_per_subcarrier_db = self._evm(header, symbols, variance)
-        first_path = found.training_start + self._synchronizer.slack
+        # The pilots see what the preamble left of the carrier offset.
+        left_hz = evidence.slope / grid.symbol_length * capture.sample_rate_hz / (2 * math.pi)
+        cfo_hz = found.cfo * spacing_hz + left_hz
+        evm_db, evm_per_subcarrier_db = _evm(errors)
+        first_path = evidence.start + self._synchronizer.slack
         return FrameReport(
             start_sample=first_path - self._preamble.prefix_length,
             detection_metric=found.metric,
             detection_threshold=self._synchronizer.threshold,
-            timing_samples=found.fractional_delay,
+            timing_samples=evidence.delay,
             cfo_hz=cfo_hz,
             cfo_ppm=ppm(cfo_hz, capture.center_frequency_hz) if capture.center_frequency_hz > 0 else None,
-            sfo_ppm=-1e6 * evidence.fit.drift.delay_rate,
-            esn0_db=_db(float(np.mean(power)) / (thermal + distortion * float(np.mean(power)))),
-            snr_per_subcarrier_db=(10 * np.log10(np.maximum(per_subcarrier, 1e-12))).astype(np.float32),
+            sfo_ppm=-1e6 * evidence.fit.rate,
+            esn0_db=_db(mean_power / (noise.thermal + noise.distortion * mean_power)),
+            snr_per_subcarrier_db=per_subcarrier_db,
             channel=response[0].copy(),
             post_eq_snr_db=_db(1 / mean_variance) if mean_variance > 0 else None,
             evm_db=evm_db,
@@ -169,30 +174,18 @@ class Receiver:
             sequence=None if header is None else header.sequence,
             header_ok=header is not None,
             payload_ok=None if blocks is None else None not in blocks,
-            blocks_ok=None if blocks is None else sum(block is not None for block in blocks),
+            blocks_ok=None if blocks is None else len(blocks) - blocks.count(None),
             failed_at=stage,
         )
 
-    def _residual_hz(self, evidence: Evidence, capture: Capture) -> float:
-        """Carrier offset that the pilots saw beyond the preamble's."""
-        slope = evidence.fit.drift.phase_slope / self.numerology.symbol_length
-        return slope * capture.sample_rate_hz / (2 * math.pi)
 
-    def _evm(
-        self, header: FrameHeader | None, symbols: np.ndarray, variance: np.ndarray
-    ) -> tuple[float | None, np.ndarray | None]:
-        """EVM against decided points. Uncoded symbols have no constellation that this layer knows of."""
-        if header is None or header.mcs is None or not np.isfinite(variance).any():
-            return None, None
-        error = symbols - Qam(mcs(header.mcs).order).decide(symbols)
-        power = error.real**2 + error.imag**2
-        heard = np.isfinite(variance)
-        n_data = self.numerology.data.size
-        subcarrier = np.arange(symbols.size)[heard] % n_data
-        counts = np.maximum(np.bincount(subcarrier, minlength=n_data), 1)
-        sums = np.bincount(subcarrier, weights=power[heard], minlength=n_data) / counts
-        per_subcarrier_db = (10 * np.log10(np.maximum(sums, 1e-12))).astype(np.float32)
-        return _db(float(np.mean(power[heard]))), per_subcarrier_db
+def _evm(errors: tuple[np.ndarray, np.ndarray] | None) -> tuple[float | None, np.ndarray | None]:
+    """EVM against decided points. Uncoded symbols have no constellation that this layer knows of."""
+    if errors is None or not errors[1].any():
+        return None, None
+    sums, counts = errors
+    per_subcarrier_db = (10 * np.log10(np.maximum(sums / np.maximum(counts, 1), 1e-12))).astype(np.float32)
+    return _db(float(sums.sum() / counts.sum())), per_subcarrier_db
 
 
 def _db(ratio: float) -> float:

@@ -1,0 +1,266 @@
+"""Compiled equalizer: one tap per subcarrier, and what is left of it as error."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from ._grid_tables import GridTables
+from ._pilot_kernel import DelayFit
+
+__all__ = ["Noise", "equalize_symbols", "known_tones", "modulation_error", "noise_level", "subcarrier_snr"]
+
+#: Symbols after which running phasors are computed afresh.
+_FRESH = 64
+
+
+class Noise(NamedTuple):
+    """Noise of a frame after the FFT.
+
+    Attributes:
+        thermal: variance v per subcarrier, independent of the channel.
+        distortion: κ, error power relative to the received signal of the same subcarrier.
+    """
+
+    thermal: float
+    distortion: float
+
+
+@njit(cache=True, nogil=True)
+def noise_level(scatter: float, scatter_samples: int, residual: float, signal_power: float) -> Noise:
+    """Split noise into what is always there and what grows with the signal.
+
+    Copies of the same training symbol are distorted in the same way, so their scatter is thermal noise alone; the error
+    of other known symbols has everything. The sum always matches the latter, which is measured where it counts.
+
+    Args:
+        scatter: noise variance from the scatter of the training copies.
+        scatter_samples: complex samples behind it.
+        residual: noise variance from the error of known symbols.
+        signal_power: mean |H|².
+    """
+    certain = scatter * (1.0 + 2.0 / np.sqrt(max(scatter_samples, 1)))
+    if residual <= certain or signal_power <= 0.0:
+        return Noise(residual, 0.0)
+    return Noise(scatter, (residual - scatter) / signal_power)
+
+
+@njit(cache=True, nogil=True)
+def known_tones(
+    values: np.ndarray,
+    which: np.ndarray,
+    reference: np.ndarray,
+    times: np.ndarray,
+    shift: np.ndarray,
+    fit: DelayFit,
+    grid: GridTables,
+) -> np.ndarray:
+    """Least-squares channel seen by known symbols, delay drift removed, common phase not.
+
+    Args:
+        values: complex64 [S, N], FFTs.
+        which: int64 [K], the known symbols.
+        reference: complex64 [K, Na], what was sent, of unit modulus.
+        times: float64 [S].
+        shift: int64 [S].
+        fit: delay.
+        grid: tables.
+
+    Returns:
+        complex64 [K, Na].
+    """
+    n = grid.fft_size
+    turn_i, turn_q = np.empty(n // 2 + 1, np.float32), np.empty(n // 2 + 1, np.float32)
+    seen = np.empty((which.size, grid.active.size), np.complex64)
+    for row in range(which.size):
+        s = which[row]
+        angle = 2 * np.pi * (fit.offset + fit.rate * times[s] - shift[s]) / n
+        i, q, step_i, step_q = 1.0, 0.0, np.cos(angle), np.sin(angle)
+        for k in range(turn_i.size):
+            turn_i[k], turn_q[k] = i, q
+            i, q = i * step_i - q * step_q, i * step_q + q * step_i
+        for j in range(grid.active.size):
+            k = grid.signed[j]
+            c, d = turn_i[abs(k)], turn_q[abs(k)] if k >= 0 else -turn_q[abs(k)]
+            y, x = values[s, grid.active[j]], reference[row, j]
+            a, b = y.real * x.real + y.imag * x.imag, y.imag * x.real - y.real * x.imag
+            seen[row, j] = complex(a * c - b * d, a * d + b * c)
+    return seen
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def equalize_symbols(
+    values: np.ndarray,
+    which: np.ndarray,
+    times: np.ndarray,
+    shift: np.ndarray,
+    usable: np.ndarray,
+    phase: np.ndarray,
+    phase_variance: float,
+    fit: DelayFit,
+    response: np.ndarray,
+    error_variance: np.ndarray,
+    noise: Noise,
+    grid: GridTables,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Unbiased data symbols in units of mean symbol power 1, and their error variance.
+
+    y = Y/H · exp(j(2πkτ/N - φ)) and, with v the thermal noise, ε the error variance of H, κ the distortion, σ_φ² and
+    σ_τ² the error variances of common phase and delay: σ² = (v + ε)/|H|² + κ + σ_φ² + (2πk/N)² σ_τ².
+
+    Args:
+        values: complex64 [S, N], FFTs.
+        which: int64 [P], symbols to equalize, ascending.
+        times: float64 [S].
+        shift: int64 [S].
+        usable: bool [S]; others give 0 and inf.
+        phase: float64 [S].
+        phase_variance: its error variance, rad².
+        fit: delay.
+        response: complex64 [S or 1, Na].
+        error_variance: float32 [S or 1, Na].
+        noise: level.
+        grid: tables.
+
+    Returns:
+        complex64 [P·Nd] and float32 [P·Nd]; 0 and inf where the channel is zero.
+    """
+    n, n_data = np.uint64(grid.fft_size), np.uint64(grid.data.size)
+    symbols = np.empty(which.size * n_data, np.complex64)
+    variance = np.empty(which.size * n_data, np.float32)
+    strongest = np.float32(0)
+    for row in response:
+        for value in row:
+            strongest = max(strongest, value.real * value.real + value.imag * value.imag)
+    floor = max(np.float32(1e-12) * strongest, np.float32(1e-37))
+    # Per bin, all N of them: whole vectors are faster than the data bins alone, which are picked at the end.
+    bins = np.empty(n_data, np.uint64)
+    ramp = np.zeros(n, np.float32)
+    gain_i, gain_q = np.zeros(n, np.float32), np.zeros(n, np.float32)
+    turn_i, turn_q = np.zeros(n, np.float32), np.zeros(n, np.float32)
+    step_i, step_q = np.zeros(n, np.float32), np.zeros(n, np.float32)
+    base, square = np.zeros(n_data, np.float32), np.zeros(n_data, np.float32)
+    spacing = times[1] - times[0] if times.size > 1 else 0.0
+    for j in range(n_data):
+        bins[j] = grid.data[j]
+        ramp[bins[j]] = 2 * np.pi * grid.signed[grid.data_at[j]] / grid.fft_size
+        square[j] = ramp[bins[j]] ** 2
+        step_i[bins[j]] = np.cos(ramp[bins[j]] * fit.rate * spacing)
+        step_q[bins[j]] = np.sin(ramp[bins[j]] * fit.rate * spacing)
+    constant = np.float32(noise.distortion + phase_variance)
+    moving = response.shape[0] > 1
+    last = -_FRESH
+    spectra = values.reshape(-1).view(np.float32)
+    turned = np.empty(n, np.complex64)
+    rails = turned.view(np.float32)
+    one, two = np.uint64(1), np.uint64(2)
+    for row in range(np.uint64(which.size)):
+        s = which[row]
+        to = row * n_data
+        if not usable[s]:
+            for j in range(n_data):
+                symbols[to + j] = 0
+                variance[to + j] = np.inf
+            continue
+        if moving or last < 0:
+            at = s if moving else 0
+            for j in range(n_data):
+                h = response[at, grid.data_at[j]]
+                power = h.real * h.real + h.imag * h.imag
+                alive = power > floor
+                inverse = np.float32(1) / power if alive else np.float32(0)
+                gain_i[bins[j]] = h.real * inverse
+                gain_q[bins[j]] = -h.imag * inverse
+                left = (error_variance[at, grid.data_at[j]] + np.float32(noise.thermal)) * inverse + constant
+                base[j] = left if alive else np.float32(np.inf)
+        if last < 0 or s - last > 4 or s // _FRESH != last // _FRESH or shift[s] != shift[last]:
+            angle = fit.offset + fit.rate * times[s] - shift[s]
+            for j in range(n_data):
+                turn_i[bins[j]] = np.cos(ramp[bins[j]] * angle)
+                turn_q[bins[j]] = np.sin(ramp[bins[j]] * angle)
+        else:
+            for _ in range(s - last):
+                for k in range(n):
+                    i = turn_i[k] * step_i[k] - turn_q[k] * step_q[k]
+                    turn_q[k] = turn_i[k] * step_q[k] + turn_q[k] * step_i[k]
+                    turn_i[k] = i
+        last = s
+        c, d = np.float32(np.cos(phase[s])), np.float32(-np.sin(phase[s]))
+        first = np.uint64(s) * n * two
+        for k in range(n):
+            p = gain_i[k] * turn_i[k] - gain_q[k] * turn_q[k]
+            q = gain_i[k] * turn_q[k] + gain_q[k] * turn_i[k]
+            i = p * c - q * d
+            q = p * d + q * c
+            a, b = spectra[first + two * k], spectra[first + two * k + one]
+            rails[two * k] = a * i - b * q
+            rails[two * k + one] = a * q + b * i
+        for j in range(n_data):
+            symbols[to + j] = turned[bins[j]]
+        drift = np.float32(max(fit.variance + 2 * fit.covariance * times[s] + fit.rate_variance * times[s] ** 2, 0.0))
+        for j in range(n_data):
+            variance[to + j] = base[j] + drift * square[j]
+    return symbols, variance
+
+
+@njit(cache=True, nogil=True)
+def modulation_error(
+    symbols: np.ndarray, variance: np.ndarray, levels: int, half_spacing: float, n_data: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distance to the nearest point of a square constellation, added up per data subcarrier.
+
+    Args:
+        symbols: complex64 [n].
+        variance: float32 [n]; symbols of infinite variance do not count.
+        levels: per axis.
+        half_spacing: between levels.
+        n_data: data subcarriers.
+
+    Returns:
+        float64 [n_data] sums and float64 [n_data] counts.
+    """
+    sums = np.zeros(n_data)
+    counts = np.zeros(n_data)
+    half = np.float32(half_spacing)
+    scale = np.float32(0.5) / half
+    top = np.float32(levels - 1)
+    offset = np.float32(0.5) * top
+    rails = symbols.view(np.float32)
+    for first in range(0, symbols.size, n_data):
+        size = min(n_data, symbols.size - first)
+        points = rails[2 * first : 2 * (first + size)]
+        heard = variance[first : first + size]
+        for j in range(size):
+            if heard[j] < np.inf:
+                a, b = points[2 * j], points[2 * j + 1]
+                p = np.rint(min(max(a * scale + offset, np.float32(0)), top))
+                q = np.rint(min(max(b * scale + offset, np.float32(0)), top))
+                da = a - (np.float32(2) * p - top) * half
+                db = b - (np.float32(2) * q - top) * half
+                sums[j] += da * da + db * db
+                counts[j] += 1.0
+    return sums, counts
+
+
+@njit(cache=True, nogil=True)
+def subcarrier_snr(response: np.ndarray, thermal: float, distortion: float) -> tuple[np.ndarray, float]:
+    """Es/N0 of each occupied subcarrier in dB, float32 [Na], and the mean channel power.
+
+    Args:
+        response: complex64 [T, Na].
+        thermal: noise variance of a tone.
+        distortion: noise relative to the signal of a tone.
+    """
+    rows, n_active = response.shape
+    snr_db = np.empty(n_active, np.float32)
+    mean = 0.0
+    for k in range(n_active):
+        power = 0.0
+        for s in range(rows):
+            power += response[s, k].real ** 2 + response[s, k].imag ** 2
+        power /= rows
+        mean += power / n_active
+        snr_db[k] = 10.0 * np.log10(max(power / (thermal + distortion * power), 1e-12))
+    return snr_db, mean

@@ -1,0 +1,243 @@
+"""Compiled demodulation of a payload: known symbols to the channel estimator, everything else to the equalizer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from ._equalizer_kernel import Noise, equalize_symbols, known_tones, noise_level
+from ._grid_tables import GridTables
+from ._header_kernel import Opening
+from ._phase_kernel import PhaseGuess, fit_phase
+from ._pilot_kernel import DelayFit, pilot_sums, turn_pilots
+from ._symbol_kernel import follow_symbols, symbol_times
+
+__all__ = ["Middle", "Payload", "finish_payload", "observe_payload"]
+
+#: The line of the phase is searched this many standard deviations around the one that the training symbols left.
+_SEARCH = 6.0
+
+
+class Middle(NamedTuple):
+    """A frame, demodulated with the channel of its training symbols.
+
+    Attributes:
+        values: complex64 [S, N], FFTs of all symbols behind the preamble.
+        times: float64 [S].
+        shift: int64 [S].
+        usable: bool [S].
+        fit: delay.
+        slope: of the phase, rad per symbol.
+        seen_at: float64 [J], when the channel was observed, samples.
+        seen_symbols: float64 [J], symbols that each observation is the mean of.
+        seen: complex64 [J, Na], the observations.
+        tones: complex64 [K, Na], channel as each known symbol saw it, common phase not removed.
+    """
+
+    values: np.ndarray
+    times: np.ndarray
+    shift: np.ndarray
+    usable: np.ndarray
+    fit: DelayFit
+    slope: float
+    seen_at: np.ndarray
+    seen_symbols: np.ndarray
+    seen: np.ndarray
+    tones: np.ndarray
+
+
+class Payload(NamedTuple):
+    """A frame's symbols.
+
+    Attributes:
+        symbols: complex64 [P·Nd], unbiased, 0 where lost.
+        variance: float32 [P·Nd], inf where lost.
+        noise: level.
+        fit: delay.
+        slope: of the phase, rad per symbol.
+        mean_variance: mean of the finite variances; NaN if there are none.
+    """
+
+    symbols: np.ndarray
+    variance: np.ndarray
+    noise: Noise
+    fit: DelayFit
+    slope: float
+    mean_variance: float
+
+
+@njit(cache=True, nogil=True)
+def observe_payload(
+    samples: np.ndarray,
+    lost_before: np.ndarray,
+    cfo: float,
+    opening: Opening,
+    drift: DelayFit,
+    pilot_tones: np.ndarray,
+    known: np.ndarray,
+    reference: np.ndarray,
+    grid: GridTables,
+) -> Middle:
+    """Demodulate all symbols and collect what the known ones say of the channel.
+
+    Observations are the mean of the training symbols, the header in two halves, and each later training symbol.
+
+    Args:
+        samples: complex64 [n].
+        lost_before: int64 [n + 1] or empty.
+        cfo: subcarrier spacings.
+        opening: of the header.
+        drift: delay that the header's pilots showed.
+        pilot_tones: complex64 [S, Np], conjugate transmitted pilots of all symbols.
+        known: int64 [K], indices of the header's symbols and of the training symbols behind it.
+        reference: complex64 [K, Na], what they carried.
+        grid: tables.
+    """
+    total, header = pilot_tones.shape[0], grid.header_symbols
+    values = np.empty((total, grid.fft_size), np.complex64)
+    shift, usable = np.empty(total, np.int64), np.empty(total, np.bool_)
+    values[:header] = opening.values
+    shift[:header] = opening.shift
+    usable[:header] = opening.usable
+    fit = follow_symbols(
+        samples, lost_before, opening.start, cfo, (drift.offset, drift.rate), opening.response[0], opening.scatter,
+        pilot_tones, grid, values, shift, usable,
+    )  # fmt: skip
+    times = symbol_times(total, grid)
+    phase = np.empty(total)
+    deviation = opening.slope_deviation
+    pilots = turn_pilots(
+        values, _at_pilots(opening.response, grid), pilot_tones, grid.pilots, _ramp(grid), times, shift, usable, fit
+    )
+    tones = known_tones(values, known, reference, times, shift, fit, grid)
+    sums, gain = pilot_sums(pilots, total)
+    _add_known(tones, known, opening.response, usable, sums, gain)
+    guess = PhaseGuess(0.0, _SEARCH * deviation, deviation, True)
+    _, slope = fit_phase(sums, gain, times, opening.scatter, guess, phase)
+    half = max(header // 2, 1)
+    seen = np.zeros((1 + 2 + known.size - header, grid.active.size), np.complex64)
+    seen_at = np.zeros(seen.shape[0])
+    seen_symbols = np.zeros(seen.shape[0])
+    for row in opening.training:
+        seen[0] += row / np.float32(opening.training.shape[0])
+    seen_symbols[0] = opening.training.shape[0]
+    count = 1
+    for group in range(2 + known.size - header):
+        first = 0 if group == 0 else (half if group == 1 else header + group - 2)
+        end = half if group == 0 else (header if group == 1 else first + 1)
+        for row in range(first, end):
+            if usable[known[row]]:
+                turn = np.complex64(np.exp(-1j * phase[known[row]]))
+                for j in range(seen.shape[1]):
+                    seen[count, j] += tones[row, j] * turn
+                seen_at[count] += times[known[row]]
+                seen_symbols[count] += 1
+        if seen_symbols[count] > 0:
+            seen[count] /= np.float32(seen_symbols[count])
+            seen_at[count] /= seen_symbols[count]
+            count += 1
+    return Middle(values, times, shift, usable, fit, slope, seen_at[:count], seen_symbols[:count], seen[:count], tones)
+
+
+@njit(cache=True, nogil=True)
+def finish_payload(
+    middle: Middle,
+    opening: Opening,
+    response: np.ndarray,
+    error_variance: np.ndarray,
+    pilot_tones: np.ndarray,
+    known: np.ndarray,
+    data: np.ndarray,
+    grid: GridTables,
+) -> Payload:
+    """Equalize with the channel estimated from everything known.
+
+    Args:
+        middle: from `observe_payload`.
+        opening: of the header.
+        response: complex64 [S or 1, Na].
+        error_variance: float32 [S or 1, Na].
+        pilot_tones: complex64 [S, Np].
+        known: int64 [K].
+        data: int64 [P], indices of the payload's symbols.
+        grid: tables.
+    """
+    times, shift, usable = middle.times, middle.shift, middle.usable
+    phase = np.empty(times.size)
+    guess = PhaseGuess(middle.slope, 2 * np.pi / times.size, 0.0, True)
+    # The delay stays: what an imperfect channel at the pilots made it miss, the channel estimated with it took up.
+    fit = middle.fit
+    pilots = turn_pilots(
+        middle.values, _at_pilots(response, grid), pilot_tones, grid.pilots, _ramp(grid), times, shift, usable, fit
+    )
+    sums, gain = pilot_sums(pilots, times.size)
+    _add_known(middle.tones, known, response, usable, sums, gain)
+    phase_variance, slope = fit_phase(sums, gain, times, opening.scatter, guess, phase)
+    residual = 0.0
+    power = 0.0
+    rows = 0
+    for row in range(known.size):
+        at = known[row] if response.shape[0] > 1 else 0
+        turn = np.complex64(np.exp(-1j * phase[known[row]]))
+        for j in range(grid.active.size):
+            h = response[at, j]
+            power += h.real**2 + h.imag**2
+            if usable[known[row]]:
+                error = middle.tones[row, j] * turn - h
+                residual += error.real**2 + error.imag**2 + error_variance[at, j]
+        rows += usable[known[row]]
+    noise = Noise(opening.scatter, 0.0)
+    if rows:
+        power /= known.size * grid.active.size
+        residual = max(residual / (rows * grid.active.size), 1e-12 * power)
+        noise = noise_level(opening.scatter, (opening.training.shape[0] - 1) * grid.active.size, residual, power)
+    symbols, variance = equalize_symbols(
+        middle.values, data, times, shift, usable, phase, phase_variance, fit, response, error_variance, noise, grid
+    )
+    total = 0.0
+    heard = 0
+    for value in variance:
+        if value < np.inf:
+            total += value
+            heard += 1
+    return Payload(symbols, variance, noise, fit, slope, total / heard if heard else np.nan)
+
+
+@njit(cache=True, nogil=True)
+def _add_known(
+    tones: np.ndarray,
+    known: np.ndarray,
+    response: np.ndarray,
+    usable: np.ndarray,
+    sums: np.ndarray,
+    gain: np.ndarray,
+) -> None:
+    """A known symbol shows the common phase on all its tones, not on its pilots alone."""
+    for row in range(known.size):
+        s = known[row]
+        if not usable[s]:
+            continue
+        at = s if response.shape[0] > 1 else 0
+        total, weight = 0j, 0.0
+        for j in range(tones.shape[1]):
+            h = response[at, j]
+            total += tones[row, j] * np.conj(h)
+            weight += h.real * h.real + h.imag * h.imag
+        sums[s] = total
+        gain[s] = weight
+
+
+@njit(cache=True, nogil=True)
+def _at_pilots(response: np.ndarray, grid: GridTables) -> np.ndarray:
+    out = np.empty((response.shape[0], grid.pilots.size), np.complex64)
+    for s in range(response.shape[0]):
+        for k in range(grid.pilots.size):
+            out[s, k] = response[s, grid.pilots_at[k]]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _ramp(grid: GridTables) -> np.ndarray:
+    return 2 * np.pi * grid.signed[grid.pilots_at] / grid.fft_size

@@ -1,0 +1,193 @@
+"""Compiled fit of a frame's common phase: a line (carrier offset) and a random walk around it (phase noise)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+__all__ = ["PhaseGuess", "fit_phase"]
+
+#: Symbols over which a phase walk is measured: long enough to rise above the pilots' noise.
+_WALK_SPAN = 8
+#: Symbols without which no walk is measured.
+_WALK_MIN_SYMBOLS = 4
+#: Training tones that fixed phase zero, per pilot of one symbol: they outweigh this many symbols' pilots.
+_ANCHOR_WEIGHT = 50.0
+#: Symbols after which a running phasor is computed afresh.
+_FRESH = 64
+
+
+class PhaseGuess(NamedTuple):
+    """What is known of the phase beforehand.
+
+    Attributes:
+        slope: rad per symbol.
+        search: how far from `slope` the truth may be, rad per symbol.
+        deviation: standard deviation of `slope` where the phase is known to be zero at time zero; 0: it is not.
+        walk: let the phase walk around its line.
+    """
+
+    slope: float
+    search: float
+    deviation: float
+    walk: bool
+
+
+@njit(cache=True, nogil=True)
+def fit_phase(
+    sums: np.ndarray, gain: np.ndarray, times: np.ndarray, noise_variance: float, guess: PhaseGuess, phase: np.ndarray
+) -> tuple[float, float]:
+    """Line plus random walk, smoothed by its Kalman smoother.
+
+    Args:
+        sums: complex128 [S], known tones of each symbol added up coherently.
+        gain: float64 [S], what they would add up to; 0 where nothing was received. A symbol's phase has error variance
+            noise_variance / (2 gain).
+        times: float64 [S], samples since the training symbols, one symbol apart.
+        noise_variance: of each tone, > 0.
+        guess: of the phase.
+        phase: float64 [S], filled.
+
+    Returns:
+        Error variance of the phase in rad², of the symbol that knows least, and its slope in rad per symbol.
+    """
+    size = sums.size
+    length = times[1] - times[0] if size > 1 else 1.0
+    index = times / length
+    noise = np.empty(size)  # inverse: precision of each symbol's phase
+    count = 0
+    least = np.inf
+    for s in range(size):
+        noise[s] = 0.0
+        if gain[s] > 0.0:
+            noise[s] = noise_variance / (2.0 * gain[s])
+            least = min(least, gain[s])
+            count += 1
+    if count == 0:
+        phase[:] = 0.0
+        return 1.0, guess.slope
+    usual = noise_variance / (2.0 * least)
+    slope, start = _strongest_line(sums, index, guess.slope, guess.search)
+    deviation = np.zeros(size)
+    last = 0.0
+    turn = np.exp(-1j * slope)
+    line = turn
+    for s in range(size):
+        line = line * turn if s % _FRESH else np.exp(-1j * (slope * index[s] + start))
+        if gain[s] > 0.0:
+            turned = sums[s] * line
+            value = np.arctan2(turned.imag, turned.real)
+            if guess.walk and abs(value - last) > np.pi:  # around a line there is nothing to unwrap but noise
+                value += 2 * np.pi * np.round((last - value) / (2 * np.pi))
+            last = value
+            deviation[s] = value
+    step = _walk_step(deviation, gain, noise) if guess.walk else 0.0
+    a00 = 1e-12 / usual
+    a01 = 0.0
+    a11 = 1e-12 / usual
+    b0 = 0.0
+    b1 = 0.0
+    mean = 0.0
+    square = 0.0
+    for s in range(size):
+        mean += index[s] / size
+        square += index[s] * index[s] / size
+        if gain[s] > 0.0:
+            # With a walk, a symbol that is known well still says no more of the line than the walk lets it.
+            weight = 1.0 / (noise[s] + step)
+            a00 += weight
+            a01 += index[s] * weight
+            a11 += index[s] * index[s] * weight
+            b0 += deviation[s] * weight
+            b1 += deviation[s] * index[s] * weight
+    if guess.deviation > 0.0:
+        pull = 1.0 / (guess.deviation * guess.deviation + step)
+        a11 += pull
+        b1 -= pull * (slope - guess.slope)
+        # With too few symbols to measure a walk, nothing tells how far it went since the training symbols.
+        if not guess.walk or size >= _WALK_MIN_SYMBOLS:
+            anchor = 1.0 / (usual / _ANCHOR_WEIGHT + 4.0 * step)
+            a00 += anchor
+            b0 -= anchor * start
+    determinant = a00 * a11 - a01 * a01
+    middle = (a11 * b0 - a01 * b1) / determinant
+    bend = (a00 * b1 - a01 * b0) / determinant
+    error = (a11 - 2.0 * a01 * mean + a00 * square) / determinant
+    for s in range(size):
+        fitted = middle + bend * index[s]
+        phase[s] = start + slope * index[s] + fitted
+        deviation[s] -= fitted
+    if step > 0.0 and size > 1:
+        _add_walk(deviation, gain, noise, step, phase)
+        error += 1.0 / np.sqrt(1.0 / usual**2 + 4.0 / (usual * step))
+    return error, slope + bend
+
+
+@njit(cache=True, nogil=True)
+def _strongest_line(sums: np.ndarray, index: np.ndarray, centre: float, limit: float) -> tuple[float, float]:
+    """Slope within centre ± limit that adds the sums up best, and the phase at index zero."""
+    spacing = np.pi / (2.0 * sums.size)
+    reach = int(limit / spacing)  # never beyond the limit: a slope too steep wraps the phase at index zero
+    best = -1.0
+    slope = centre
+    start = 0.0
+    for trial in range(-reach, reach + 1):
+        candidate = centre + trial * spacing
+        turn_i, turn_q = np.cos(candidate), -np.sin(candidate)
+        i, q = np.cos(candidate * index[0]), -np.sin(candidate * index[0])
+        real, imaginary = 0.0, 0.0
+        for value in sums:
+            real += value.real * i - value.imag * q
+            imaginary += value.real * q + value.imag * i
+            i, q = i * turn_i - q * turn_q, i * turn_q + q * turn_i
+        power = real * real + imaginary * imaginary
+        if power > best:
+            best = power
+            slope = candidate
+            start = np.arctan2(imaginary, real)
+    return slope, start
+
+
+@njit(cache=True, nogil=True)
+def _walk_step(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray) -> float:
+    """Variance per symbol of a random walk seen in white noise."""
+    if deviation.size < _WALK_MIN_SYMBOLS:
+        return 0.0
+    span = min(_WALK_SPAN, deviation.size // _WALK_MIN_SYMBOLS)
+    total = 0.0
+    expected = 0.0
+    count = 0
+    for s in range(span, deviation.size):
+        if gain[s] > 0.0 and gain[s - span] > 0.0:
+            total += (deviation[s] - deviation[s - span]) ** 2
+            expected += noise[s] + noise[s - span]
+            count += 1
+    if count == 0:
+        return 0.0
+    step = (total - expected) / (count * span)
+    return step if step > 1e-4 * expected / (2 * count) else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _add_walk(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray, step: float, phase: np.ndarray) -> None:
+    """Add the posterior mean of the walk to `phase`: a tridiagonal system, by elimination."""
+    size = deviation.size
+    diagonal = np.empty(size)
+    right = np.empty(size)
+    link = -1.0 / step
+    for s in range(size):
+        heard = 1.0 / noise[s] if gain[s] > 0.0 else 0.0
+        neighbours = 1.0 if s == 0 or s == size - 1 else 2.0
+        diagonal[s] = heard + neighbours / step
+        right[s] = heard * deviation[s]
+    for s in range(1, size):
+        factor = link / diagonal[s - 1]
+        diagonal[s] -= factor * link
+        right[s] -= factor * right[s - 1]
+    value = right[size - 1] / diagonal[size - 1]
+    phase[size - 1] += value
+    for s in range(size - 2, -1, -1):
+        value = (right[s] - link * value) / diagonal[s]
+        phase[s] += value
