@@ -90,14 +90,16 @@ def acquire_preamble(
     best = _refine(samples, expected, cfo, tables)
     score = best[4] / _heard(lost_before, best[1], tables) if best[0] else 0.0
     for step in (-n, n):
-        place = expected + step
-        while score <= 1.0 - 0.25 / copies:
+        place = expected
+        for _ in range(copies):
+            if score > 1.0 - 0.25 / copies:
+                break
+            place += step
             found = _refine(samples, place, cfo, tables)
             if not found[0] or found[4] / _heard(lost_before, found[1], tables) <= score:
                 break
             best = found
             score = found[4] / _heard(lost_before, found[1], tables)
-            place += step
     return best
 
 

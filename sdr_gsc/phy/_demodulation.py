@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,9 @@ from ._grid_tables import grid_tables
 from ._header import decode_header, encode_header
 from ._header_kernel import Opening, header_cells_of, open_frame
 from ._losses import Losses
-from ._payload_kernel import finish_payload, observe_payload
+from ._payload_kernel import Payload, finish_payload, observe_payload
 from ._pilot_kernel import DelayFit
+from ._symbol_kernel import MAX_CLOCK_OFFSET
 from .estimation import ChannelEstimate, ChannelEstimator, Observations
 from .framing import FrameHeader, FrameLayout
 from .numerology import Numerology
@@ -74,12 +76,14 @@ class _Frame:
         known: int64 [K], indices of the header's symbols and of the training symbols behind it.
         reference: complex64 [K, Na], their tones; the header's data tones are still missing.
         data: int64 [P], indices of the payload's symbols.
+        payload_symbols: symbols behind the header, training symbols among them.
     """
 
     pilot_tones: np.ndarray
     known: np.ndarray
     reference: np.ndarray
     data: np.ndarray
+    payload_symbols: int
 
 
 class Demodulator:
@@ -105,6 +109,20 @@ class Demodulator:
         grid = self._numerology
         symbols = self._grid.header_symbols + payload_symbols
         return self._preamble.repetitions * grid.fft_size + symbols * grid.symbol_length
+
+    @property
+    def header_reach(self) -> int:
+        """Samples behind the first training copy on which a header depends."""
+        return self._reach(self._length(0))
+
+    def frame_reach(self, start: HeaderEvidence) -> int:
+        """Number of samples without which a frame with a good header cannot be finished."""
+        n_payload = -(-start.header.n_symbols // self._numerology.data.size)
+        return start.evidence.start + self._reach(self._length(self._frame(n_payload).payload_symbols))
+
+    def _reach(self, length: int) -> int:
+        # Windows follow the pilots as far as the largest clock offset that is believed.
+        return math.ceil(length * (1 + MAX_CLOCK_OFFSET)) + 2 * self._numerology.symbol_length
 
     def header(self, samples: np.ndarray, losses: Losses, found: Acquisition) -> HeaderEvidence:
         """Demodulate and decode the header.
@@ -140,14 +158,20 @@ class Demodulator:
         return None if fields is None else FrameHeader.unpack(fields), fit, slope
 
     def payload(
-        self, samples: np.ndarray, losses: Losses, found: Acquisition, start: HeaderEvidence, header: FrameHeader
-    ) -> tuple[Evidence, np.ndarray, np.ndarray, float]:
+        self, samples: np.ndarray, losses: Losses, found: Acquisition, start: HeaderEvidence
+    ) -> tuple[Evidence, Payload]:
         """Demodulate the payload of a frame with a good header.
 
+        Args:
+            samples: complex64 [n], finite.
+            losses: samples without evidence.
+            found: from the synchronizer.
+            start: from `header`.
+
         Returns:
-            Refined evidence, symbols complex64 [n_symbols], their noise variance float32 [n_symbols], and its mean
-            over the symbols that were received (NaN if none was).
+            Refined evidence, and the payload cut to the symbols that the header announced.
         """
+        header = start.header
         grid, numerology = self._grid, self._numerology
         n_payload = -(-header.n_symbols // numerology.data.size)
         frame = self._frame(n_payload)
@@ -165,7 +189,7 @@ class Demodulator:
             middle, start.opening, channel.response, channel.error_variance, frame.pilot_tones, frame.known,
             frame.data, grid,
         )  # fmt: skip
-        end = start.opening.start + self._length(frame.pilot_tones.shape[0] - grid.header_symbols)
+        end = start.opening.start + self._length(frame.payload_symbols)
         evidence = Evidence(
             channel=channel,
             noise=payload.noise,
@@ -177,7 +201,7 @@ class Demodulator:
             truncated=end > samples.size,
         )
         count = header.n_symbols
-        return evidence, payload.symbols[:count], payload.variance[:count], payload.mean_variance
+        return evidence, payload._replace(symbols=payload.symbols[:count], variance=payload.variance[:count])
 
 
 def _frame(n_payload: int, *, preamble: Preamble, header_symbols: int) -> _Frame:
@@ -193,4 +217,4 @@ def _frame(n_payload: int, *, preamble: Preamble, header_symbols: int) -> _Frame
     known = np.flatnonzero(is_known)
     reference = np.tile(preamble.tones, (known.size, 1))
     reference[:header_symbols, pilots_at] = pilot_values(grid, header_symbols)
-    return _Frame(pilot_tones, known, reference, np.flatnonzero(~is_known))
+    return _Frame(pilot_tones, known, reference, np.flatnonzero(~is_known), layout.length)

@@ -205,11 +205,11 @@ def equalize_symbols(
     return symbols, variance
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def modulation_error(
     symbols: np.ndarray, variance: np.ndarray, levels: int, half_spacing: float, n_data: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distance to the nearest point of a square constellation, added up per data subcarrier.
+) -> tuple[float, np.ndarray]:
+    """Mean squared distance to the nearest point of a square constellation.
 
     Args:
         symbols: complex64 [n].
@@ -219,29 +219,32 @@ def modulation_error(
         n_data: data subcarriers.
 
     Returns:
-        float64 [n_data] sums and float64 [n_data] counts.
+        Over all symbols (NaN if none counts), and of each data subcarrier in dB, float32 [n_data].
     """
-    sums = np.zeros(n_data)
-    counts = np.zeros(n_data)
+    size, width = np.uint64(symbols.size), np.uint64(n_data)
+    sums, counts = np.zeros(width, np.float32), np.zeros(width, np.float32)
     half = np.float32(half_spacing)
     scale = np.float32(0.5) / half
     top = np.float32(levels - 1)
     offset = np.float32(0.5) * top
     rails = symbols.view(np.float32)
-    for first in range(0, symbols.size, n_data):
-        size = min(n_data, symbols.size - first)
-        points = rails[2 * first : 2 * (first + size)]
-        heard = variance[first : first + size]
-        for j in range(size):
-            if heard[j] < np.inf:
-                a, b = points[2 * j], points[2 * j + 1]
-                p = np.rint(min(max(a * scale + offset, np.float32(0)), top))
-                q = np.rint(min(max(b * scale + offset, np.float32(0)), top))
-                da = a - (np.float32(2) * p - top) * half
-                db = b - (np.float32(2) * q - top) * half
-                sums[j] += da * da + db * db
-                counts[j] += 1.0
-    return sums, counts
+    first = np.uint64(0)
+    while first < size:
+        for j in range(min(width, size - first)):
+            a, b = rails[np.uint64(2) * (first + j)], rails[np.uint64(2) * (first + j) + np.uint64(1)]
+            p = np.rint(min(max(a * scale + offset, np.float32(0)), top))
+            q = np.rint(min(max(b * scale + offset, np.float32(0)), top))
+            da = a - (np.float32(2) * p - top) * half
+            db = b - (np.float32(2) * q - top) * half
+            heard = np.float32(1) if variance[first + j] < np.float32(np.inf) else np.float32(0)
+            sums[j] += heard * (da * da + db * db)
+            counts[j] += heard
+        first += width
+    per_subcarrier_db = np.empty(width, np.float32)
+    for j in range(width):
+        mean = sums[j] / max(counts[j], np.float32(1))
+        per_subcarrier_db[j] = 10.0 * np.log10(max(mean, np.float32(1e-12)))
+    return sums.sum() / counts.sum(), per_subcarrier_db
 
 
 @njit(cache=True, nogil=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["lag_metric", "lag_sums", "peak_after"]
+__all__ = ["lag_metric", "lag_sums", "next_peak"]
+
+#: Grid points looked at in one piece, at most: their sums stay in the cache.
+_LONGEST = 2048
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -76,29 +79,49 @@ def lag_metric(rails: np.ndarray, lag: int, stride: int, span: int) -> tuple[np.
 
 
 @njit(cache=True, nogil=True)
-def peak_after(metric: np.ndarray, threshold: float, first: int, reach: int, climbs: int) -> int:
-    """First peak at or after a grid point that crosses the threshold, -1 if there is none.
+def next_peak(
+    rails: np.ndarray, lag: int, stride: int, span: int, threshold: float, first: int, reach: int, climbs: int
+) -> tuple[int, int, float, float, float]:
+    """First peak of the metric at or after a grid point.
+
+    The first crossing may lie on the foot of the true peak: climb to higher values within reach, so many times.
 
     Args:
-        metric: float32 [points].
+        rails: float32 [2n], I and Q interleaved.
+        lag: samples.
+        stride: samples between grid points.
+        span: blocks in a window.
         threshold: of the gate.
         first: grid point from which to search.
         reach: grid points in which a higher value means that the first was but the foot of a peak.
         climbs: how often to move on to a higher value.
+
+    Returns:
+        Grid point where the gate opened, that of the peak (both -1 without one), metric, real and imaginary part of P.
     """
-    peak = -1
-    for point in range(max(first, 0), metric.size):
-        if metric[point] > threshold:
-            peak = point
-            break
-    if peak < 0:
-        return -1
-    for _ in range(climbs):
-        best = peak
-        for point in range(peak + 1, min(peak + reach, metric.size)):
-            if metric[point] > metric[best]:
-                best = point
-        if best == peak:
-            break
-        peak = best
-    return peak
+    points = max(rails.size // 2 // stride - 2 * (lag // stride) - span + 1, 0)
+    ahead = climbs * reach
+    size = 4 * reach
+    while first < points:
+        end = min(first + size, points)
+        last = min(end + ahead, points)
+        # The samples of grid points first … last-1.
+        needed = (last - 1 + span) * stride + 2 * lag
+        piece = rails[2 * first * stride : min(2 * needed, rails.size)]
+        metric, correlation = lag_metric(piece, lag, stride, span)
+        for point in range(end - first):
+            if metric[point] > threshold:
+                peak = point
+                for _ in range(climbs):
+                    best = peak
+                    for other in range(peak + 1, min(peak + reach, metric.size)):
+                        if metric[other] > metric[best]:
+                            best = other
+                    if best == peak:
+                        break
+                    peak = best
+                value = correlation[peak]
+                return first + point, first + peak, metric[peak], value.real, value.imag
+        first = end
+        size = min(2 * size, _LONGEST)
+    return -1, -1, 0.0, 0.0, 0.0

@@ -11,10 +11,10 @@ from ._grid_tables import GridTables
 from ._kernels import gather_symbols
 from ._pilot_kernel import DelayFit, add_delay_information, solve_delay, turn_pilots
 
-__all__ = ["demodulate_symbols", "follow_symbols", "symbol_times"]
+__all__ = ["MAX_CLOCK_OFFSET", "demodulate_symbols", "follow_symbols", "symbol_times"]
 
 #: Clock offset beyond which a fit followed something else than the transmitter's clock.
-_MAX_CLOCK_OFFSET = 1e-3
+MAX_CLOCK_OFFSET = 1e-3
 #: Symbols demodulated before the window is moved again: 50 ppm is a quarter sample over as many at N = 64.
 _CHUNK = 64
 
@@ -63,7 +63,7 @@ def demodulate_symbols(
         nominal = origin + length * (first + s)
         when = nominal - middle
         # An interferer on the pilots fits any delay, and the window must stay inside the capture.
-        reach = grid.cp_length + _MAX_CLOCK_OFFSET * when
+        reach = grid.cp_length + MAX_CLOCK_OFFSET * when
         shift[s] = int(np.rint(min(max(drift[0] + drift[1] * when, -reach), reach)))
         start = training_start + nominal + shift[s]
         usable[s] = start + n <= samples.size and lost_within(lost_before, start, n) == 0

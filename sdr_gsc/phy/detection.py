@@ -18,7 +18,7 @@ import numpy as np
 import scipy.stats
 
 from ..errors import SettingsError
-from ._search_kernel import lag_metric, peak_after
+from ._search_kernel import lag_metric, next_peak
 from .preamble import Preamble
 
 __all__ = ["Candidate", "LagSearch", "decision_threshold", "gate_threshold"]
@@ -70,15 +70,20 @@ class Candidate:
         start: sample where the preamble seems to begin, within about a cyclic prefix.
         fractional_cfo: carrier offset modulo one subcarrier spacing, -0.5…0.5 spacings.
         metric: gate metric m in [0, 1].
+        opened: sample where the gate first opened, at or before `start`.
     """
 
     start: int
     fractional_cfo: float
     metric: float
+    opened: int = 0
 
 
 class LagSearch:
     """Gate metric of samples, on a grid of N/4 of them, and the peaks in it.
+
+    Computed piece by piece as far as a search needs it: what lies within a frame that was found is never looked at.
+    Every value depends on its own samples alone, to the bit, wherever a piece begins.
 
     Args:
         samples: complex64 [n], finite.
@@ -88,30 +93,40 @@ class LagSearch:
 
     def __init__(self, samples: np.ndarray, preamble: Preamble, gate_rate: float = _GATE_RATE) -> None:
         n = preamble.numerology.fft_size
+        self._lag = n
         self._stride = math.gcd(preamble.numerology.cp_length, n // 4)
-        span = (preamble.length - n) // self._stride
+        self._span = (preamble.length - n) // self._stride
         self._reach = preamble.length // self._stride
-        self.threshold = gate_threshold(gate_rate, span * self._stride)
-        self._metric, self._correlation = lag_metric(samples.view(np.float32), n, self._stride, span)
+        self.threshold = gate_threshold(gate_rate, self._span * self._stride)
+        self._rails = samples.view(np.float32)
+        self.points = max(samples.size // self._stride - 2 * (n // self._stride) - self._span + 1, 0)
 
     @property
     def metric(self) -> np.ndarray:
         """float32 [points], m on the grid."""
-        return self._metric
+        return lag_metric(self._rails, self._lag, self._stride, self._span)[0]
 
     @property
     def stride(self) -> int:
         """Samples between grid points."""
         return self._stride
 
+    @property
+    def foresight(self) -> int:
+        """Samples behind the point where the gate opened on which a candidate may depend."""
+        return (_CLIMBS * self._reach + self._span) * self._stride + 2 * self._lag
+
     def next_candidate(self, from_sample: int) -> Candidate | None:
         """First peak of the gate metric at or after a sample; None when nothing more crosses the threshold."""
-        peak = peak_after(self._metric, self.threshold, -(-from_sample // self._stride), self._reach, _CLIMBS)
+        first = max(-(-from_sample // self._stride), 0)
+        opened, peak, metric, real, imaginary = next_peak(
+            self._rails, self._lag, self._stride, self._span, self.threshold, first, self._reach, _CLIMBS
+        )
         if peak < 0:
             return None
-        correlation = complex(self._correlation[peak])
         return Candidate(
             start=peak * self._stride,
-            fractional_cfo=math.atan2(correlation.imag, correlation.real) / (2 * math.pi),
-            metric=float(self._metric[peak]),
+            fractional_cfo=math.atan2(imaginary, real) / (2 * math.pi),
+            metric=metric,
+            opened=opened * self._stride,
         )

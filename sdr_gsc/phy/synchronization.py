@@ -91,6 +91,12 @@ class Synchronizer:
         self._agreement = decision_threshold(_CONTENT_RATE, taps, copies * taps, self._hypotheses)
 
     @property
+    def reach(self) -> int:
+        """Samples to either side of a candidate at which the preamble, or a part of it, is looked for."""
+        grid, copies = self._grid, self._preamble.repetitions
+        return (2 * copies + 2) * grid.fft_size + 4 * grid.cp_length
+
+    @property
     def hypotheses(self) -> float:
         """Carrier offsets that count as distinct trials."""
         return self._hypotheses
