@@ -10,7 +10,15 @@ from numba import njit
 
 from ._kernels import gather_symbols
 
-__all__ = ["AcquisitionTables", "acquire_preamble", "delay_probe", "first_path_delay", "lost_within", "residual_offset"]
+__all__ = [
+    "AcquisitionTables",
+    "acquire_preamble",
+    "believed",
+    "delay_probe",
+    "first_path_delay",
+    "lost_within",
+    "residual_offset",
+]
 
 #: A path this far below the strongest one counts as the first; the side lobes of the occupied band stay below it.
 _FIRST_PATH = 0.08
@@ -32,6 +40,9 @@ class AcquisitionTables(NamedTuple):
         matched: complex64 [Na], conjugate training tones.
         basis: complex64 [Na, D], conjugate of the channel subspace's orthonormal columns.
         probe: from `delay_probe`.
+        least_metric: threshold of the projection metric.
+        least_content: threshold of the share of periodic energy that a channel explains.
+        least_agreement: threshold of the agreement of the copies.
     """
 
     fft_size: int
@@ -43,9 +54,12 @@ class AcquisitionTables(NamedTuple):
     matched: np.ndarray
     basis: np.ndarray
     probe: np.ndarray
+    least_metric: float
+    least_content: float
+    least_agreement: float
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def lost_within(lost_before: np.ndarray, start: int, length: int) -> int:
     """Lost samples among `length` from `start`; `lost_before` is int64 [n + 1], or empty where none were lost."""
     last = lost_before.size - 1
@@ -56,7 +70,18 @@ def lost_within(lost_before: np.ndarray, start: int, length: int) -> int:
     return lost_before[end] - lost_before[first]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def believed(cfo: float, metric: float, content: float, agreement: float, tables: AcquisitionTables) -> bool:
+    """Whether what `acquire_preamble` found is a preamble within the range of carrier offsets."""
+    return (
+        metric >= tables.least_metric
+        and abs(cfo) <= tables.max_cfo + 0.5
+        and content >= tables.least_content
+        and agreement >= tables.least_agreement
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def acquire_preamble(
     samples: np.ndarray, lost_before: np.ndarray, start: int, fractional: float, tables: AcquisitionTables
 ) -> tuple[bool, int, float, float, float, float, float, np.ndarray]:
@@ -103,21 +128,21 @@ def acquire_preamble(
     return best
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _heard(lost_before: np.ndarray, training_start: int, tables: AcquisitionTables) -> float:
     """Share of the training samples that were not lost, above 0: a metric is never found where all were."""
     span = tables.copies * tables.fft_size
     return max(1.0 - lost_within(lost_before, training_start, span) / span, 1.0 / span)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _turned_copies(samples: np.ndarray, start: int, cfo: float, out: np.ndarray) -> None:
     n = out.shape[1]
     starts = start + n * np.arange(out.shape[0])
     gather_symbols(samples.view(np.float32), starts, 2 * np.pi * cfo / n, start, out.view(np.float32))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _integer_offset(repeated: np.ndarray, fractional: float, tables: AcquisitionTables) -> tuple[int, int]:
     """Whole-spacing offset, and delay of the first path in the window of CP taps with the most energy."""
     n, taps = tables.fft_size, tables.cp_length
@@ -127,24 +152,26 @@ def _integer_offset(repeated: np.ndarray, fractional: float, tables: Acquisition
             total[0, k] += repeated[r, k]
     spectrum = scipy.fft.fft(total, axis=1)[0]
     reach = int(np.ceil(tables.max_cfo))
+    grids = np.zeros((2 * reach + 1, n), np.complex64)
+    for row in range(grids.shape[0]):
+        for j in range(tables.active.size):
+            at = (tables.active[j] + row - reach) % n
+            grids[row, tables.active[j]] = spectrum[at] * tables.matched[j]
+    responses = scipy.fft.ifft(grids, axis=1)
     power = np.empty(n, np.float32)
     kept = np.zeros(n, np.float32)
     best, integer, at = np.float32(-1), 0, 0
-    for trial in range(-reach, reach + 1):
-        if abs(trial + fractional) > tables.max_cfo + 0.25:
+    for row in range(grids.shape[0]):
+        if abs(row - reach + fractional) > tables.max_cfo + 0.25:
             continue
-        grid = np.zeros((1, n), np.complex64)
-        for j in range(tables.active.size):
-            grid[0, tables.active[j]] = spectrum[(tables.active[j] + trial) % n] * tables.matched[j]
-        response = scipy.fft.ifft(grid, axis=1)[0]
         for k in range(n):
-            power[k] = response[k].real ** 2 + response[k].imag ** 2
+            power[k] = responses[row, k].real ** 2 + responses[row, k].imag ** 2
         inside = np.float32(0)
         for k in range(1, taps + 1):
             inside += power[k]
         for d in range(n):  # the sum over delays d+1 … d+taps
             if inside > best:
-                best, integer, at = inside, trial, d
+                best, integer, at = inside, row - reach, d
                 kept[:] = power
             inside += power[(d + 1 + taps) % n] - power[(d + 1) % n]
     strongest = np.float32(0)
@@ -160,7 +187,7 @@ def _integer_offset(repeated: np.ndarray, fractional: float, tables: Acquisition
     return integer, (delay - taps + n // 2) % n - n // 2 + taps
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _refine(
     samples: np.ndarray, first_path: int, cfo: float, tables: AcquisitionTables
 ) -> tuple[bool, int, float, float, float, float, float, np.ndarray]:
@@ -198,7 +225,7 @@ def _refine(
     return True, start, delay, cfo + residual, metric, _explained(periodic, tables.basis), agreement, tones
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _energy(values: np.ndarray) -> float:
     total = 0.0
     for value in values.flat:
@@ -206,7 +233,7 @@ def _energy(values: np.ndarray) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _explained(tones: np.ndarray, basis: np.ndarray) -> float:
     """Share of the energy that a channel of D taps explains, tones limited to twice their median magnitude."""
     magnitude = np.empty(tones.size, np.float32)
@@ -232,7 +259,7 @@ def delay_probe(signed: np.ndarray, fft_size: int, slack: int) -> np.ndarray:
     return np.exp(2j * np.pi * np.outer(delays, signed) / fft_size).astype(np.complex64)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def first_path_delay(tones: np.ndarray, probe: np.ndarray) -> float:
     """Delay of the first path beyond the slack: first high maximum of the impulse response near it, by parabola.
 
@@ -254,7 +281,7 @@ def first_path_delay(tones: np.ndarray, probe: np.ndarray) -> float:
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def residual_offset(copies: np.ndarray) -> float:
     """Carrier offset, in spacings, that aligns the rows of `copies`, complex64 [R, D].
 

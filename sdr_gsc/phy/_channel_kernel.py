@@ -11,6 +11,7 @@ __all__ = [
     "ChannelTables",
     "best_profile",
     "channel_power",
+    "energy_of",
     "likeliest_profile",
     "moving_evidence",
     "profile_score",
@@ -48,7 +49,7 @@ class ChannelTables(NamedTuple):
     outside: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def likeliest_profile(
     coordinates: np.ndarray, noise_variance: float, tables: ChannelTables
 ) -> tuple[int, float, float]:
@@ -67,7 +68,7 @@ def likeliest_profile(
     return chosen, power, score
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def best_profile(
     coordinates: np.ndarray, power: float, noise_variance: float, turns: np.ndarray, eigenvalues: np.ndarray
 ) -> tuple[int, float]:
@@ -86,16 +87,23 @@ def best_profile(
     return chosen, best
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def energy_of(values: np.ndarray) -> float:
+    """Sum of squared magnitudes of complex64 [n]."""
+    total = 0.0
+    for value in values:
+        total += value.real * value.real + value.imag * value.imag
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def channel_power(coordinates: np.ndarray, noise_variance: float, n_active: int) -> float:
     """Mean power of a tone behind noisy coordinates, never quite zero."""
-    energy = 0.0
-    for value in coordinates:
-        energy += value.real * value.real + value.imag * value.imag
+    energy = energy_of(coordinates)
     return max(energy - coordinates.size * noise_variance, 0.05 * energy, 1e-30) / n_active
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def profile_score(turned: np.ndarray, eigenvalues: np.ndarray, power: float, noise_variance: float) -> float:
     """Log-likelihood of coordinates in a profile's eigenvectors."""
     score = 0.0
@@ -111,7 +119,7 @@ def profile_score(turned: np.ndarray, eigenvalues: np.ndarray, power: float, noi
     return score - np.log(product)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def static_estimate(
     coordinates: np.ndarray,
     remainder: np.ndarray,
@@ -146,9 +154,7 @@ def static_estimate(
     response = np.dot(tables.vectors[profile], turned)
     variance = np.dot(tables.powers[profile], gain * np.float32(noise_variance))
     dimensions = n_active - taps
-    energy = 0.0
-    for value in remainder:
-        energy += value.real * value.real + value.imag * value.imag
+    energy = energy_of(remainder)
     expected = dimensions * noise_variance
     if energy > expected * (1.0 + _OUTSIDE_CERTAINTY / np.sqrt(dimensions)):
         share = np.float32(1.0 - expected / energy)
@@ -158,7 +164,7 @@ def static_estimate(
     return response, variance
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def together(
     seen: np.ndarray, symbols: np.ndarray, tables: ChannelTables
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
@@ -194,7 +200,7 @@ def together(
     return coordinates, mean, mean_tones - np.dot(basis, mean), scatter
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def moving_evidence(
     scaled: np.ndarray, prior: np.ndarray, values: np.ndarray, vectors: np.ndarray, noises: np.ndarray
 ) -> tuple[int, float]:
@@ -243,7 +249,7 @@ def moving_evidence(
     return chosen, best_noise
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _score(turned: np.ndarray, prior: np.ndarray, values: np.ndarray, noise: float) -> float:
     """Log-likelihood of observations in the eigenvectors of their time correlation, float64 [J, 2D]."""
     score = -values.size * prior.size * np.log(noise)

@@ -8,63 +8,92 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._acquisition import delay_probe
-from ._equalizer_kernel import Noise
-from ._grid_tables import grid_tables
-from ._header import decode_header, encode_header
-from ._header_kernel import Opening, header_cells_of, open_frame
+from ._frame_kernel import FINAL_FIGURES, FIRST_FIGURES, GOOD, NOTHING, find_frame, read_frame
+from ._grid_tables import GridTables, grid_tables
+from ._header import HEADER_BYTES, header_tables
 from ._losses import Losses
-from ._payload_kernel import Payload, finish_payload, observe_payload
-from ._pilot_kernel import DelayFit
-from ._symbol_kernel import MAX_CLOCK_OFFSET
-from .estimation import ChannelEstimate, ChannelEstimator, Observations
+from ._receiver_tables import receiver_tables
+from ._symbol_kernel import MAX_CLOCK_OFFSET, symbol_times
+from .coding.mcs import mcs
+from .constellation import Qam
+from .detection import Candidate
+from .estimation import ChannelEstimator, Observations
 from .framing import FrameHeader, FrameLayout
-from .numerology import Numerology
 from .preamble import Preamble
-from .synchronization import Acquisition
+from .synchronization import Synchronizer
 from .transmitter import pilot_values
 
-__all__ = ["Demodulator", "Evidence", "HeaderEvidence"]
+__all__ = ["Demodulator", "Payload", "Start"]
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known of a frame so far.
-
-    Attributes:
-        channel: estimate, one row or one per symbol.
-        noise: noise level.
-        fit: delay over time.
-        slope: of the common phase, rad per symbol.
-        start: first sample of the FFT window of the first training copy.
-        end: first sample behind the last symbol looked at.
-        delay: of the first path beyond `start` plus the slack, samples.
-        truncated: the capture ended before the frame did.
-    """
-
-    channel: ChannelEstimate
-    noise: Noise
-    fit: DelayFit
-    slope: float
-    start: int
-    end: int
-    delay: float
-    truncated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderEvidence:
-    """A demodulated header.
+class Start:
+    """What training symbols and header say of a frame.
 
     Attributes:
         header: None if its checksum is wrong or its content impossible.
-        evidence: so far.
-        opening: for the payload.
+        first_sample: of the FFT window of the first training copy.
+        cfo: carrier offset that the preamble showed, subcarrier spacings.
+        metric: of the detection.
+        delay: of the first path beyond `first_sample` plus the slack, samples.
+        scatter: thermal noise variance of a tone.
+        rate: delay over time, samples per sample.
+        slope: of the common phase, rad per symbol.
+        response: complex64 [1, Na], channel from the training symbols.
+        truncated: the capture ended before the header did.
+        figures: float64 [10], all of these and more, for compiled code; so are the next two.
+        fields: uint8 [37], of the header.
+        training: complex64 [R, Na].
     """
 
     header: FrameHeader | None
-    evidence: Evidence
-    opening: Opening
+    first_sample: int
+    cfo: float
+    metric: float
+    delay: float
+    scatter: float
+    rate: float
+    slope: float
+    response: np.ndarray
+    truncated: bool
+    figures: np.ndarray
+    fields: np.ndarray
+    training: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What is known at the end of a frame.
+
+    Attributes:
+        symbols: complex64 [n_symbols], unbiased, 0 where lost.
+        variance: float32 [n_symbols], inf where lost.
+        snr_db: float32 [Na], Es/N0 of each occupied subcarrier.
+        error_db: float32 [Nd], modulation error of each data subcarrier; meaningless where `error` is NaN.
+        response: complex64 [Na], channel at the beginning of the frame.
+        truncated: the capture ended before the frame did.
+        mean_variance: mean of what is finite of `variance`, NaN if nothing is.
+        thermal: noise variance of a tone.
+        distortion: error power relative to the received signal of the same subcarrier.
+        rate: delay over time, samples per sample.
+        slope: of the common phase, rad per symbol.
+        power: mean channel power.
+        error: mean squared distance to decided points, NaN where there are none.
+    """
+
+    symbols: np.ndarray
+    variance: np.ndarray
+    snr_db: np.ndarray
+    error_db: np.ndarray
+    response: np.ndarray
+    truncated: bool
+    mean_variance: float
+    thermal: float
+    distortion: float
+    rate: float
+    slope: float
+    power: float
+    error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +105,7 @@ class _Frame:
         known: int64 [K], indices of the header's symbols and of the training symbols behind it.
         reference: complex64 [K, Na], their tones; the header's data tones are still missing.
         data: int64 [P], indices of the payload's symbols.
+        times: float64 [S], samples between the middle of the training symbols and each symbol's window.
         payload_symbols: symbols behind the header, training symbols among them.
     """
 
@@ -83,6 +113,7 @@ class _Frame:
     known: np.ndarray
     reference: np.ndarray
     data: np.ndarray
+    times: np.ndarray
     payload_symbols: int
 
 
@@ -92,121 +123,111 @@ class Demodulator:
     Args:
         preamble: training symbols and grid.
         estimator: channel estimator for them.
+        synchronizer: finds preambles.
     """
 
-    def __init__(self, preamble: Preamble, estimator: ChannelEstimator) -> None:
+    def __init__(self, preamble: Preamble, estimator: ChannelEstimator, synchronizer: Synchronizer) -> None:
         self._preamble = preamble
         self._numerology = preamble.numerology
         self._grid = grid_tables(preamble)
         self._estimator = estimator
-        self._frame = functools.lru_cache(maxsize=32)(
-            functools.partial(_frame, preamble=preamble, header_symbols=self._grid.header_symbols)
-        )
-        self._probe = delay_probe(self._grid.signed, self._grid.fft_size, estimator.slack)
+        self._frame = functools.lru_cache(maxsize=32)(functools.partial(_frame, preamble=preamble, tables=self._grid))
         self._header_pilots = pilot_values(self._numerology, self._grid.header_symbols).astype(np.complex64)
-
-    def _length(self, payload_symbols: int) -> int:
-        grid = self._numerology
-        symbols = self._grid.header_symbols + payload_symbols
-        return self._preamble.repetitions * grid.fft_size + symbols * grid.symbol_length
+        header = header_tables(self._grid.header_symbols * self._numerology.data.size)
+        self._tables = receiver_tables(synchronizer.tables, estimator.tables, self._grid, header)
+        self._no_variance = np.empty((0, self._numerology.active.size), np.float32)
 
     @property
     def header_reach(self) -> int:
         """Samples behind the first training copy on which a header depends."""
         return self._reach(self._length(0))
 
-    def frame_reach(self, start: HeaderEvidence) -> int:
+    def frame_length(self, header: FrameHeader) -> int:
+        """Samples from the first training copy to the end of a frame."""
+        n_payload = -(-header.n_symbols // self._numerology.data.size)
+        return self._length(self._frame(n_payload).payload_symbols)
+
+    def frame_reach(self, start: Start, header: FrameHeader) -> int:
         """Number of samples without which a frame with a good header cannot be finished."""
-        n_payload = -(-start.header.n_symbols // self._numerology.data.size)
-        return start.evidence.start + self._reach(self._length(self._frame(n_payload).payload_symbols))
+        return start.first_sample + self._reach(self.frame_length(header))
 
     def _reach(self, length: int) -> int:
         # Windows follow the pilots as far as the largest clock offset that is believed.
         return math.ceil(length * (1 + MAX_CLOCK_OFFSET)) + 2 * self._numerology.symbol_length
 
-    def header(self, samples: np.ndarray, losses: Losses, found: Acquisition) -> HeaderEvidence:
-        """Demodulate and decode the header.
+    def _length(self, payload_symbols: int) -> int:
+        grid = self._numerology
+        symbols = self._grid.header_symbols + payload_symbols
+        return self._preamble.repetitions * grid.fft_size + symbols * grid.symbol_length
+
+    def start(self, samples: np.ndarray, losses: Losses, candidate: Candidate, earliest: int) -> Start | None:
+        """Acquire and decode the header of a frame; None where there is none.
 
         Args:
             samples: complex64 [n], finite.
             losses: samples without evidence.
-            found: from the synchronizer.
+            candidate: from the search.
+            earliest: first sample of the first training copy, at the least.
         """
-        opening = open_frame(
-            samples, losses.before, found.training_start, found.cfo, found.training, self._probe,
-            self._estimator.tables, self._grid,
+        n_active = self._numerology.active.size
+        figures, fields = np.empty(FIRST_FIGURES), np.empty(HEADER_BYTES, np.uint8)
+        training = np.empty((self._preamble.repetitions, n_active), np.complex64)
+        response = np.empty((1, n_active), np.complex64)
+        found = find_frame(
+            samples, losses.before, candidate.start, candidate.fractional_cfo, earliest, self._header_pilots,
+            self._tables, figures, fields, training, response,
         )  # fmt: skip
-        # A walking phase follows a noisy oscillator; at low SNR it follows the noise, and a line is the better guess.
-        header, fit, slope = self._decoded(opening, walk=True)
-        if header is None:
-            header, fit, slope = self._decoded(opening, walk=False)
-        evidence = Evidence(
-            channel=ChannelEstimate(opening.response, opening.error_variance, 0.0),
-            noise=Noise(opening.scatter, 0.0),
-            fit=fit,
-            slope=slope,
-            start=opening.start,
-            end=opening.start + self._length(0) + int(opening.shift[-1]),
-            delay=opening.delay,
-            truncated=opening.start + self._length(0) > samples.size,
+        if found == NOTHING:
+            return None
+        header = FrameHeader.unpack(fields.tobytes()) if found == GOOD else None
+        first, cfo, metric, delay, scatter, _, _, rate, slope, _ = figures.tolist()
+        truncated = first + self._length(0) > samples.size
+        return Start(
+            header, int(first), cfo, metric, delay, scatter, rate, slope, response, truncated, figures, fields, training
         )
-        return HeaderEvidence(header, evidence, opening)
 
-    def _decoded(self, opening: Opening, walk: bool) -> tuple[FrameHeader | None, DelayFit, float]:
-        cells, variance, fit, slope = header_cells_of(opening, self._header_pilots, walk, self._grid)
-        fields = decode_header(cells, variance)
-        return None if fields is None else FrameHeader.unpack(fields), fit, slope
-
-    def payload(
-        self, samples: np.ndarray, losses: Losses, found: Acquisition, start: HeaderEvidence
-    ) -> tuple[Evidence, Payload]:
+    def payload(self, samples: np.ndarray, losses: Losses, start: Start, header: FrameHeader) -> Payload:
         """Demodulate the payload of a frame with a good header.
 
         Args:
             samples: complex64 [n], finite.
             losses: samples without evidence.
-            found: from the synchronizer.
-            start: from `header`.
-
-        Returns:
-            Refined evidence, and the payload cut to the symbols that the header announced.
+            start: from `start`.
+            header: the good header in it.
         """
-        header = start.header
-        grid, numerology = self._grid, self._numerology
-        n_payload = -(-header.n_symbols // numerology.data.size)
-        frame = self._frame(n_payload)
-        reference = frame.reference.copy()
-        cells = encode_header(header.pack(), grid.header_symbols * numerology.data.size)
-        reference[: grid.header_symbols, grid.data_at] = cells.reshape(grid.header_symbols, -1)
-        middle = observe_payload(
-            samples, losses.before, found.cfo, start.opening, start.evidence.fit, frame.pilot_tones, frame.known,
-            reference, grid,
-        )  # fmt: skip
-        channel = self._estimator.track(
-            Observations(middle.seen_at, middle.seen_symbols, middle.seen, start.opening.scatter), middle.times
-        )
-        payload = finish_payload(
-            middle, start.opening, channel.response, channel.error_variance, frame.pilot_tones, frame.known,
-            frame.data, grid,
-        )  # fmt: skip
-        end = start.opening.start + self._length(frame.payload_symbols)
-        evidence = Evidence(
-            channel=channel,
-            noise=payload.noise,
-            fit=payload.fit,
-            slope=payload.slope,
-            start=start.opening.start,
-            end=end + int(middle.shift[-1]),
-            delay=start.opening.delay,
-            truncated=end > samples.size,
-        )
-        count = header.n_symbols
-        return evidence, payload._replace(symbols=payload.symbols[:count], variance=payload.variance[:count])
+        grid, tables = self._numerology, self._tables
+        frame = self._frame(-(-header.n_symbols // grid.data.size))
+        levels, half_spacing = 0, 0.0
+        if header.mcs is not None:
+            qam = Qam(mcs(header.mcs).order)
+            levels, half_spacing = math.isqrt(qam.order), qam.half_spacing
+        n_active, n_seen = grid.active.size, 3 + frame.known.size - self._grid.header_symbols
+        final = np.empty(FINAL_FIGURES)
+        symbols, variance = np.empty(header.n_symbols, np.complex64), np.empty(header.n_symbols, np.float32)
+        snr_db, error_db = np.empty(n_active, np.float32), np.empty(grid.data.size, np.float32)
+        seen_at, seen_symbols, seen = np.empty(n_seen), np.empty(n_seen), np.empty((n_seen, n_active), np.complex64)
+        response = np.empty((1, n_active), np.complex64)
+
+        def read(response: np.ndarray, error_variance: np.ndarray) -> int:
+            count: int = read_frame(
+                samples, losses.before, start.figures, start.fields, start.training, start.response, frame.pilot_tones,
+                frame.known, frame.reference, frame.data, levels, half_spacing, response, error_variance, tables, final,
+                symbols, variance, snr_db, error_db, seen_at, seen_symbols, seen,
+            )  # fmt: skip
+            return count
+
+        if count := read(response, self._no_variance):
+            observations = Observations(seen_at[:count], seen_symbols[:count], seen[:count], start.scatter)
+            channel = self._estimator.track(observations, frame.times)
+            response = channel.response
+            read(response, channel.error_variance)
+        truncated = start.first_sample + self._length(frame.payload_symbols) > samples.size
+        return Payload(symbols, variance, snr_db, error_db, response[0].copy(), truncated, *final.tolist())
 
 
-def _frame(n_payload: int, *, preamble: Preamble, header_symbols: int) -> _Frame:
+def _frame(n_payload: int, *, preamble: Preamble, tables: GridTables) -> _Frame:
     """A frame with `n_payload` OFDM symbols of payload."""
-    grid: Numerology = preamble.numerology
+    grid, header_symbols = preamble.numerology, tables.header_symbols
     layout = FrameLayout.of(n_payload * grid.data.size, grid)
     is_training = np.concatenate([np.zeros(header_symbols, bool), layout.is_training])
     is_known = is_training.copy()
@@ -217,4 +238,5 @@ def _frame(n_payload: int, *, preamble: Preamble, header_symbols: int) -> _Frame
     known = np.flatnonzero(is_known)
     reference = np.tile(preamble.tones, (known.size, 1))
     reference[:header_symbols, pilots_at] = pilot_values(grid, header_symbols)
-    return _Frame(pilot_tones, known, reference, np.flatnonzero(~is_known), layout.length)
+    times = symbol_times(is_known.size, tables)
+    return _Frame(pilot_tones, known, reference, np.flatnonzero(~is_known), times, layout.length)

@@ -10,7 +10,15 @@ from numba import njit
 from ._grid_tables import GridTables
 from ._pilot_kernel import DelayFit
 
-__all__ = ["Noise", "equalize_symbols", "known_tones", "modulation_error", "noise_level", "subcarrier_snr"]
+__all__ = [
+    "Noise",
+    "equalize_symbols",
+    "known_tones",
+    "mean_of_finite",
+    "modulation_error",
+    "noise_level",
+    "subcarrier_snr",
+]
 
 #: Symbols after which running phasors are computed afresh.
 _FRESH = 64
@@ -28,7 +36,7 @@ class Noise(NamedTuple):
     distortion: float
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def noise_level(scatter: float, scatter_samples: int, residual: float, signal_power: float) -> Noise:
     """Split noise into what is always there and what grows with the signal.
 
@@ -47,7 +55,7 @@ def noise_level(scatter: float, scatter_samples: int, residual: float, signal_po
     return Noise(scatter, (residual - scatter) / signal_power)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def known_tones(
     values: np.ndarray,
     which: np.ndarray,
@@ -207,8 +215,8 @@ def equalize_symbols(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def modulation_error(
-    symbols: np.ndarray, variance: np.ndarray, levels: int, half_spacing: float, n_data: int
-) -> tuple[float, np.ndarray]:
+    symbols: np.ndarray, variance: np.ndarray, levels: int, half_spacing: float, per_subcarrier_db: np.ndarray
+) -> float:
     """Mean squared distance to the nearest point of a square constellation.
 
     Args:
@@ -216,12 +224,12 @@ def modulation_error(
         variance: float32 [n]; symbols of infinite variance do not count.
         levels: per axis.
         half_spacing: between levels.
-        n_data: data subcarriers.
+        per_subcarrier_db: float32 [Nd], filled: of each data subcarrier in dB.
 
     Returns:
-        Over all symbols (NaN if none counts), and of each data subcarrier in dB, float32 [n_data].
+        Over all symbols; NaN if none counts.
     """
-    size, width = np.uint64(symbols.size), np.uint64(n_data)
+    size, width = np.uint64(symbols.size), np.uint64(per_subcarrier_db.size)
     sums, counts = np.zeros(width, np.float32), np.zeros(width, np.float32)
     half = np.float32(half_spacing)
     scale = np.float32(0.5) / half
@@ -240,24 +248,42 @@ def modulation_error(
             sums[j] += heard * (da * da + db * db)
             counts[j] += heard
         first += width
-    per_subcarrier_db = np.empty(width, np.float32)
     for j in range(width):
         mean = sums[j] / max(counts[j], np.float32(1))
         per_subcarrier_db[j] = 10.0 * np.log10(max(mean, np.float32(1e-12)))
-    return sums.sum() / counts.sum(), per_subcarrier_db
+    return sums.sum() / counts.sum()
 
 
-@njit(cache=True, nogil=True)
-def subcarrier_snr(response: np.ndarray, thermal: float, distortion: float) -> tuple[np.ndarray, float]:
-    """Es/N0 of each occupied subcarrier in dB, float32 [Na], and the mean channel power.
+@njit(cache=True, nogil=True, error_model="numpy")
+def mean_of_finite(variance: np.ndarray) -> float:
+    """Mean of the finite values of float32 [n], NaN if there are none."""
+    total, heard = 0.0, 0.0
+    first, size = np.uint64(0), np.uint64(variance.size)
+    while first < size:
+        # Single precision inside a run, where it vectorizes; double precision over the runs.
+        part, count = np.float32(0), np.float32(0)
+        for j in range(first, min(first + np.uint64(256), size)):
+            value = variance[j]
+            finite = value < np.float32(np.inf)
+            part += value if finite else np.float32(0)
+            count += np.float32(1) if finite else np.float32(0)
+        total += part
+        heard += count
+        first += np.uint64(256)
+    return total / heard
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def subcarrier_snr(response: np.ndarray, thermal: float, distortion: float, snr_db: np.ndarray) -> float:
+    """Es/N0 of each occupied subcarrier, and as returned value the mean channel power.
 
     Args:
         response: complex64 [T, Na].
         thermal: noise variance of a tone.
         distortion: noise relative to the signal of a tone.
+        snr_db: float32 [Na], filled, dB.
     """
     rows, n_active = response.shape
-    snr_db = np.empty(n_active, np.float32)
     mean = 0.0
     for k in range(n_active):
         power = 0.0
@@ -266,4 +292,4 @@ def subcarrier_snr(response: np.ndarray, thermal: float, distortion: float) -> t
         power /= rows
         mean += power / n_active
         snr_db[k] = 10.0 * np.log10(max(power / (thermal + distortion * power), 1e-12))
-    return snr_db, mean
+    return mean

@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import functools
-import zlib
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from numba import njit
 
+from ..errors import SettingsError
 from ._sequences import permutation, random_bits
+from .coding._layered import decode_word, workspace
+from .coding._packing import pack_bits, unpack_bits
+from .coding._quasi_cyclic import CodeTables, encode_word, word_buffer
+from .coding.crc import CRC_BYTES, crc32
 from .coding.ldpc import LdpcCode
 from .constellation import Qam
-from .demapping import soft_demap
+from .demapping import max_log
 
-__all__ = ["HEADER_BYTES", "HEADER_REPETITIONS", "decode_header", "encode_header", "encode_information", "header_cells"]
+__all__ = [
+    "HEADER_BYTES",
+    "HEADER_REPETITIONS",
+    "HeaderTables",
+    "decode_header",
+    "encode_header",
+    "encode_information",
+    "header_cells",
+    "header_tables",
+    "read_header",
+    "write_header",
+]
 
-#: Payload of a header before its checksum, in bits: 4 version + 5 MCS + 12 sequence + 15 count + 256 descriptor.
+#: Payload of a header before its checksum, in bits: 2 version + 4 MCS + 12 sequence + 18 count + 256 descriptor.
 _FIELD_BITS = 292
 HEADER_BYTES = 37  # the fields, padded to whole bytes
 HEADER_REPETITIONS = 2
 _CODE_BITS = 648
+_INFORMATION_BITS = _CODE_BITS // 2
+_ITERATIONS = 50
 _WHITENING_SEED = 0x5D6
 _SCATTER_SEED = 0x4EAD
+_AMPLITUDE = np.float32(Qam(4).half_spacing)
+_INDEX = np.uint32(0x7FFFFFFF)
+_SIGN = np.uint32(0x80000000)
+_LAST = np.uint32(31)
 
 
 def header_cells(data_subcarriers: int) -> int:
@@ -29,32 +53,35 @@ def header_cells(data_subcarriers: int) -> int:
     return -(-HEADER_REPETITIONS * per_copy // data_subcarriers) * data_subcarriers
 
 
-@functools.cache
-def _code() -> LdpcCode:
-    return LdpcCode.ieee80211n(_CODE_BITS, "1/2")
+class HeaderTables(NamedTuple):
+    """What compiled code must know to read and write headers of one length.
+
+    In both tables the highest bit tells that whitening inverts the bit, the others where it comes from.
+
+    Attributes:
+        sent: uint32 [2 cells]; the code bit that goes on each axis.
+        received: uint32 [copies, 648]; the axis of each copy of each code bit, 2 cells where the last copy ends early.
+        code: tables of the code.
+    """
+
+    sent: npt.NDArray[np.uint32]
+    received: npt.NDArray[np.uint32]
+    code: CodeTables
 
 
-@functools.cache
-def _parity() -> np.ndarray:
-    """float32 [324, 324]: parity bits of each information bit; one product is faster than the structured encoder."""
-    code = _code()
-    return code.encode(np.eye(code.k, dtype=np.uint8))[:, code.k :].astype(np.float32)
-
-
-@functools.cache
-def _scatter(cells: int) -> np.ndarray:
-    """Code bit of each transmitted bit. Every round of 648 is permuted anew: copies meet different subcarriers."""
-    rounds = -(-2 * cells // _CODE_BITS)
-    order = np.concatenate([permutation(_SCATTER_SEED + turn, _CODE_BITS) for turn in range(rounds)])[: 2 * cells]
-    order.setflags(write=False)
-    return order
-
-
-@functools.cache
-def _whitening(cells: int) -> np.ndarray:
-    bits = random_bits(_WHITENING_SEED, 2 * cells)
-    bits.setflags(write=False)
-    return bits
+@functools.lru_cache(maxsize=32)
+def header_tables(cells: int) -> HeaderTables:
+    """Tables for headers of `cells` points. Every copy is permuted anew: copies meet different subcarriers."""
+    copies = -(-2 * cells // _CODE_BITS)
+    order = np.concatenate([permutation(_SCATTER_SEED + turn, _CODE_BITS) for turn in range(copies)])[: 2 * cells]
+    inverted = random_bits(_WHITENING_SEED, 2 * cells).astype(np.uint32) << np.uint32(31)
+    places = np.arange(2 * cells)
+    received = np.full((copies, _CODE_BITS), 2 * cells, np.uint32)
+    received[places // _CODE_BITS, order] = places.astype(np.uint32) | inverted
+    sent = order.astype(np.uint32) | inverted
+    sent.setflags(write=False)
+    received.setflags(write=False)
+    return HeaderTables(sent, received, LdpcCode.ieee80211n(_CODE_BITS, "1/2").tables)
 
 
 def encode_header(fields: bytes, cells: int) -> np.ndarray:
@@ -66,18 +93,22 @@ def encode_header(fields: bytes, cells: int) -> np.ndarray:
 
     Returns:
         complex64 [cells], unit modulus.
+
+    Raises:
+        SettingsError: another number of bytes.
     """
-    bits = np.unpackbits(np.frombuffer(fields, np.uint8))[:_FIELD_BITS]
-    checksum = np.unpackbits(np.frombuffer(zlib.crc32(fields).to_bytes(4, "big"), np.uint8))
-    return encode_information(np.concatenate([bits, checksum]), cells)
+    if len(fields) != HEADER_BYTES:
+        raise SettingsError(f"header fields of {len(fields)} bytes: needed {HEADER_BYTES}; use FrameHeader.pack.")
+    points = np.empty(cells, np.complex64)
+    write_header(np.frombuffer(fields, np.uint8), header_tables(cells), points.view(np.float32))
+    return points
 
 
 def encode_information(information: np.ndarray, cells: int) -> np.ndarray:
     """Points of 324 information bits (uint8), checksum included: complex64 [cells]."""
-    # Sums stay below 2^24, so float32 counts them exactly.
-    word = np.concatenate([information, (information.astype(np.float32) @ _parity()).astype(np.int64) & 1])
-    # Whitening keeps a descriptor of zeros from becoming a line spectrum.
-    return Qam(4).modulate(word[_scatter(cells)].astype(np.uint8) ^ _whitening(cells))
+    points = np.empty(cells, np.complex64)
+    _write_information(np.ascontiguousarray(information, np.uint8), header_tables(cells), points.view(np.float32))
+    return points
 
 
 def decode_header(symbols: np.ndarray, noise_variance: np.ndarray) -> bytes | None:
@@ -86,11 +117,84 @@ def decode_header(symbols: np.ndarray, noise_variance: np.ndarray) -> bytes | No
     Args:
         symbols: complex64 [cells], unbiased.
         noise_variance: float32 [cells], E|n|² per complex symbol.
+
+    Raises:
+        SettingsError: shapes that do not match.
     """
-    llr = soft_demap(symbols, noise_variance, 4).reshape(-1)
-    llr *= 1.0 - 2.0 * _whitening(symbols.size).astype(np.float32)
-    combined = np.bincount(_scatter(symbols.size), weights=llr, minlength=_CODE_BITS).astype(np.float32)
-    bits = _code().decode(combined[None, :], iterations=50).bits[0]
-    fields = np.packbits(bits[:_FIELD_BITS]).tobytes()
-    checksum = np.packbits(bits[_FIELD_BITS:]).tobytes()
-    return fields if zlib.crc32(fields).to_bytes(4, "big") == checksum else None
+    if symbols.ndim != 1 or noise_variance.shape != symbols.shape:
+        raise SettingsError(
+            f"header cells of shape {symbols.shape} with variances of shape {noise_variance.shape}: needed one "
+            "dimension, and one variance for each cell."
+        )
+    axes = np.ascontiguousarray(symbols, np.complex64).view(np.float32)
+    variance = np.ascontiguousarray(noise_variance, np.float32)
+    fields = np.empty(HEADER_BYTES, np.uint8)
+    return fields.tobytes() if read_header(axes, variance, header_tables(symbols.size), fields) else None
+
+
+@njit(cache=True, nogil=True)
+def write_header(fields: npt.NDArray[np.uint8], tables: HeaderTables, axes: npt.NDArray[np.float32]) -> None:
+    """`encode_header` for compiled code.
+
+    Args:
+        fields: uint8 [37].
+        tables: from `header_tables`.
+        axes: float32 [2 cells], output; in-phase and quadrature parts in turn.
+    """
+    information = np.zeros(8 * (HEADER_BYTES + CRC_BYTES), np.uint8)
+    unpack_bits(fields, information)
+    checksum = crc32(fields, HEADER_BYTES)
+    for bit in range(8 * CRC_BYTES):
+        information[_FIELD_BITS + bit] = checksum >> np.uint32(31 - bit) & np.uint32(1)
+    _write_information(information[:_INFORMATION_BITS], tables, axes)
+
+
+@njit(cache=True, nogil=True)
+def _write_information(information: npt.NDArray[np.uint8], tables: HeaderTables, axes: npt.NDArray[np.float32]) -> None:
+    word = word_buffer(tables.code)
+    word[:_INFORMATION_BITS] = information
+    encode_word(word, tables.code)
+    axes[:] = _AMPLITUDE
+    patterns = axes.view(np.uint32)
+    for place in range(np.uint64(tables.sent.shape[0])):
+        entry = tables.sent[place]
+        patterns[place] ^= np.uint32(word[entry & _INDEX]) << _LAST ^ entry & _SIGN
+
+
+@njit(cache=True, nogil=True)
+def read_header(
+    axes: npt.NDArray[np.float32],
+    variance: npt.NDArray[np.float32],
+    tables: HeaderTables,
+    fields: npt.NDArray[np.uint8],
+) -> bool:
+    """`decode_header` for compiled code.
+
+    Args:
+        axes: float32 [2 cells], in-phase and quadrature parts in turn.
+        variance: float32 [cells], E|n|² per complex symbol.
+        tables: from `header_tables`.
+        fields: uint8 [37], output; valid if the checksum is right.
+
+    Returns:
+        Whether the checksum is right.
+    """
+    evidence = np.empty(axes.shape[0] + 1, np.float32)
+    evidence[axes.shape[0]] = np.float32(0)
+    max_log(axes, variance, _AMPLITUDE, 1, evidence)
+    patterns = evidence.view(np.uint32)
+    ratios = np.zeros(_CODE_BITS, np.float32)
+    copy = np.empty(_CODE_BITS, np.uint32)
+    for turn in range(tables.received.shape[0]):
+        for bit in range(np.uint64(_CODE_BITS)):
+            entry = tables.received[turn, bit]
+            copy[bit] = patterns[entry & _INDEX] ^ entry & _SIGN
+        ratios += copy.view(np.float32)
+    word = word_buffer(tables.code)
+    decode_word(ratios, tables.code, _ITERATIONS, workspace(tables.code), word)
+    checksum = np.uint32(0)
+    for bit in range(_FIELD_BITS, _INFORMATION_BITS):
+        checksum = checksum << np.uint32(1) | np.uint32(word[bit])
+    word[_FIELD_BITS : 8 * HEADER_BYTES] = 0
+    pack_bits(word, fields)
+    return crc32(fields, HEADER_BYTES) == checksum

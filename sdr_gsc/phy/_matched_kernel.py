@@ -12,17 +12,14 @@ import numpy as np
 from numba import njit
 
 from ._matched_bank import SEGMENTS, bank, bank_lanes, fold
-from ._matched_rows import FLAGS, correlate_two, load, neighbours, screen, window_sums
+from ._matched_rows import FLAGS, TERMS, correlate_two, load, neighbours, screen, window_sums
 
 __all__ = ["TILE", "search"]
 
 #: Lags worked on at a time; the rows of one block stay in the second-level cache.
 _BLOCK = 1024
-#: Lags whose rows stay in the first-level cache between correlation and screening.
-_PIECE = 512
 #: Lags that the bank takes or leaves together.
 TILE = 32
-_TERMS = 8  # of one call of correlate_two
 #: Tiles that the bank takes at a time, to make its loops long.
 _TILES = 8
 #: Energy, relative to the loudest sample of a capture, below which there is silence.
@@ -34,8 +31,10 @@ def _move_to_front(rows: np.ndarray, keep: int) -> None:
     """The last `keep` columns become the first; rows are at least `_BLOCK` longer than `keep`."""
     by = rows.shape[1] - keep
     for row in range(rows.shape[0]):
+        into = rows[row, :keep]
+        last = rows[row, by:]
         for k in range(keep):
-            rows[row, k] = rows[row, k + by]
+            into[k] = last[k]
 
 
 @njit(cache=True, nogil=True)
@@ -51,27 +50,29 @@ def _advance(planar: np.ndarray, taps: np.ndarray, rows: np.ndarray, phases: np.
         phases: float32 [3, columns], Σ|A_s|² and Σ A_s·conj(A_s+1), real and imaginary part.
     """
     segment = (planar.shape[1] - _BLOCK) // SEGMENTS
-    fresh = rows.shape[1] - segment - _BLOCK
-    for piece in range(0, _BLOCK, _PIECE):
-        at = fresh + piece
-        for s in range(0, SEGMENTS, 2):
-            ahead = at + segment
-            rows[2 * s : 2 * s + 2, ahead : ahead + _PIECE] = 0
-            rows[2 * s + 2 : 2 * s + 4, at : at + _PIECE] = 0
-            for term in range(0, taps.shape[1] // 2, _TERMS):
-                start = piece + (s + 1) * segment + term
-                correlate_two(
-                    planar[0, start : start + _PIECE + _TERMS - 1],
-                    planar[1, start : start + _PIECE + _TERMS - 1],
-                    taps[s, 2 * term : 2 * (term + _TERMS)],
-                    taps[s + 1, 2 * term : 2 * (term + _TERMS)],
-                    rows[2 * s, ahead : ahead + _PIECE],
-                    rows[2 * s + 1, ahead : ahead + _PIECE],
-                    rows[2 * s + 2, at : at + _PIECE],
-                    rows[2 * s + 3, at : at + _PIECE],
-                )
-        end = at + _PIECE
-        neighbours(rows, at, phases[0, at:end], phases[1, at:end], phases[2, at:end])
+    at = rows.shape[1] - segment - _BLOCK
+    for s in range(0, SEGMENTS, 2):
+        first_re = rows[2 * s, at + segment :]
+        first_im = rows[2 * s + 1, at + segment :]
+        second_re = rows[2 * s + 2, at : at + _BLOCK]
+        second_im = rows[2 * s + 3, at : at + _BLOCK]
+        first_re[:] = 0
+        first_im[:] = 0
+        second_re[:] = 0
+        second_im[:] = 0
+        for term in range(0, segment, TERMS):
+            start = (s + 1) * segment + term
+            correlate_two(
+                planar[0, start : start + _BLOCK + TERMS - 1],
+                planar[1, start : start + _BLOCK + TERMS - 1],
+                taps[s, 2 * term : 2 * (term + TERMS)],
+                taps[s + 1, 2 * term : 2 * (term + TERMS)],
+                first_re,
+                first_im,
+                second_re,
+                second_im,
+            )
+    neighbours(rows, at, phases[0, at:], phases[1, at:], phases[2, at:])
 
 
 @njit(cache=True, nogil=True, fastmath=FLAGS)
@@ -84,7 +85,10 @@ def _screen(
     work: np.ndarray,
     first: np.ndarray,
 ) -> None:
-    """first[k] = largest of gains·(E + 2|D|) for one lag and for a window of `longest` lags.
+    """The first pass's statistic, gain·(E + 2|D|): the larger one of one lag and of a window of `longest` lags.
+
+    E is the energy of all segments' correlations A_s, D the sum of A_s·conj(A_s+1), which a carrier offset only turns.
+    E alone would be noncoherent detection; 2|D| adds what neighbours gain by agreeing in phase.
 
     Args:
         phases: float32 [U, 3, columns], of each different chunk.
@@ -92,7 +96,7 @@ def _screen(
         chunk: samples N.
         gains: float32 [2], reciprocal threshold for one lag and for the window.
         longest: lags of the window.
-        work: float32 [8, >= _BLOCK + longest], scratch.
+        work: float32 [6, >= _BLOCK + longest], scratch.
         first: float32 [_BLOCK], filled.
     """
     size = first.size + longest - 1
@@ -105,10 +109,20 @@ def _screen(
     n = first.size
     first[:] = 0
     screen(work[0, :n], work[1, :n], work[2, :n], gains[0], first)
-    if longest > 1:
+    now = 0
+    width = 1
+    while width < longest:
+        size -= width
         for part in range(3):
-            window_sums(work[part, :size], longest, work[6:8], work[3 + part, :n])
-        screen(work[3, :n], work[4, :n], work[5, :n], gains[1], first)
+            row = work[now + part, :size]
+            ahead = work[now + part, width : width + size]
+            doubled = work[3 - now + part, :size]
+            for k in range(size):
+                doubled[k] = row[k] + ahead[k]
+        now = 3 - now
+        width *= 2
+    if longest > 1:
+        screen(work[now, :n], work[now + 1, :n], work[now + 2, :n], gains[1], first)
 
 
 @njit(cache=True, nogil=True, fastmath=FLAGS)
@@ -126,7 +140,7 @@ def _passes(first: np.ndarray, energy: np.ndarray, weights: np.ndarray) -> bool:
 
 @njit(cache=True, nogil=True)
 def _keep(first: np.ndarray, energy: np.ndarray, screened: np.ndarray) -> None:
-    """Screened = max(screened, first/energy)."""
+    """Raise `screened` to first/energy."""
     for k in range(screened.size):
         if energy[k] > _SILENCE:
             screened[k] = max(screened[k], first[k] / energy[k])
@@ -134,7 +148,7 @@ def _keep(first: np.ndarray, energy: np.ndarray, screened: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def _hand_out(best: np.ndarray, places: np.ndarray, weights: np.ndarray, lanes: int, statistic: np.ndarray) -> None:
-    """Statistic = max(statistic, best·weight) at the places of the tiles."""
+    """Raise `statistic` to best·weight at the places of the tiles."""
     for slot in range(best.size // lanes):
         for k in range(min(TILE, statistic.size - places[slot])):
             at = places[slot] + k
@@ -184,7 +198,7 @@ def search(
     powers = np.zeros((1, lead + chunk + _BLOCK), np.float32)
     spare = np.empty((2, powers.shape[1]), np.float32)
     energy = np.empty(_BLOCK, np.float32)
-    work = np.empty((8, _BLOCK + longest), np.float32)
+    work = np.empty((6, _BLOCK + longest), np.float32)
     folded = np.zeros((2, cosines.shape[1], 2, _TILES * lanes), np.float32)
     bank_work = np.zeros((8, _TILES * lanes + (1 << (gains.size - 1))), np.float32)
     best = np.empty(_TILES * lanes, np.float32)

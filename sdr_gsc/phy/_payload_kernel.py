@@ -9,7 +9,7 @@ from numba import njit
 
 from ._equalizer_kernel import Noise, equalize_symbols, known_tones, noise_level
 from ._grid_tables import GridTables
-from ._header_kernel import Opening
+from ._header_kernel import Base
 from ._phase_kernel import PhaseGuess, fit_phase
 from ._pilot_kernel import DelayFit, pilot_sums, turn_pilots
 from ._symbol_kernel import follow_symbols, symbol_times
@@ -57,7 +57,6 @@ class Payload(NamedTuple):
         noise: level.
         fit: delay.
         slope: of the phase, rad per symbol.
-        mean_variance: mean of the finite variances; NaN if there are none.
     """
 
     symbols: np.ndarray
@@ -65,15 +64,14 @@ class Payload(NamedTuple):
     noise: Noise
     fit: DelayFit
     slope: float
-    mean_variance: float
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def observe_payload(
     samples: np.ndarray,
     lost_before: np.ndarray,
     cfo: float,
-    opening: Opening,
+    base: Base,
     drift: DelayFit,
     pilot_tones: np.ndarray,
     known: np.ndarray,
@@ -88,7 +86,7 @@ def observe_payload(
         samples: complex64 [n].
         lost_before: int64 [n + 1] or empty.
         cfo: subcarrier spacings.
-        opening: of the header.
+        base: what the training symbols said.
         drift: delay that the header's pilots showed.
         pilot_tones: complex64 [S, Np], conjugate transmitted pilots of all symbols.
         known: int64 [K], indices of the header's symbols and of the training symbols behind it.
@@ -98,31 +96,28 @@ def observe_payload(
     total, header = pilot_tones.shape[0], grid.header_symbols
     values = np.empty((total, grid.fft_size), np.complex64)
     shift, usable = np.empty(total, np.int64), np.empty(total, np.bool_)
-    values[:header] = opening.values
-    shift[:header] = opening.shift
-    usable[:header] = opening.usable
     fit = follow_symbols(
-        samples, lost_before, opening.start, cfo, (drift.offset, drift.rate), opening.response[0], opening.scatter,
+        samples, lost_before, base.start, cfo, (drift.offset, drift.rate), base.response[0], base.scatter,
         pilot_tones, grid, values, shift, usable,
     )  # fmt: skip
     times = symbol_times(total, grid)
     phase = np.empty(total)
-    deviation = opening.slope_deviation
+    deviation = base.slope_deviation
     pilots = turn_pilots(
-        values, _at_pilots(opening.response, grid), pilot_tones, grid.pilots, _ramp(grid), times, shift, usable, fit
+        values, _at_pilots(base.response, grid), pilot_tones, grid.pilots, _ramp(grid), times, shift, usable, fit
     )
     tones = known_tones(values, known, reference, times, shift, fit, grid)
     sums, gain = pilot_sums(pilots, total)
-    _add_known(tones, known, opening.response, usable, sums, gain)
+    _add_known(tones, known, base.response, usable, sums, gain)
     guess = PhaseGuess(0.0, _SEARCH * deviation, deviation, True)
-    _, slope = fit_phase(sums, gain, times, opening.scatter, guess, phase)
+    _, slope = fit_phase(sums, gain, times, base.scatter, guess, phase)
     half = max(header // 2, 1)
     seen = np.zeros((1 + 2 + known.size - header, grid.active.size), np.complex64)
     seen_at = np.zeros(seen.shape[0])
     seen_symbols = np.zeros(seen.shape[0])
-    for row in opening.training:
-        seen[0] += row / np.float32(opening.training.shape[0])
-    seen_symbols[0] = opening.training.shape[0]
+    for row in base.training:
+        seen[0] += row / np.float32(base.training.shape[0])
+    seen_symbols[0] = base.training.shape[0]
     count = 1
     for group in range(2 + known.size - header):
         first = 0 if group == 0 else (half if group == 1 else header + group - 2)
@@ -141,10 +136,10 @@ def observe_payload(
     return Middle(values, times, shift, usable, fit, slope, seen_at[:count], seen_symbols[:count], seen[:count], tones)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def finish_payload(
     middle: Middle,
-    opening: Opening,
+    base: Base,
     response: np.ndarray,
     error_variance: np.ndarray,
     pilot_tones: np.ndarray,
@@ -156,7 +151,7 @@ def finish_payload(
 
     Args:
         middle: from `observe_payload`.
-        opening: of the header.
+        base: what the training symbols said.
         response: complex64 [S or 1, Na].
         error_variance: float32 [S or 1, Na].
         pilot_tones: complex64 [S, Np].
@@ -174,7 +169,7 @@ def finish_payload(
     )
     sums, gain = pilot_sums(pilots, times.size)
     _add_known(middle.tones, known, response, usable, sums, gain)
-    phase_variance, slope = fit_phase(sums, gain, times, opening.scatter, guess, phase)
+    phase_variance, slope = fit_phase(sums, gain, times, base.scatter, guess, phase)
     residual = 0.0
     power = 0.0
     rows = 0
@@ -188,24 +183,18 @@ def finish_payload(
                 error = middle.tones[row, j] * turn - h
                 residual += error.real**2 + error.imag**2 + error_variance[at, j]
         rows += usable[known[row]]
-    noise = Noise(opening.scatter, 0.0)
+    noise = Noise(base.scatter, 0.0)
     if rows:
         power /= known.size * grid.active.size
         residual = max(residual / (rows * grid.active.size), 1e-12 * power)
-        noise = noise_level(opening.scatter, (opening.training.shape[0] - 1) * grid.active.size, residual, power)
+        noise = noise_level(base.scatter, (base.training.shape[0] - 1) * grid.active.size, residual, power)
     symbols, variance = equalize_symbols(
         middle.values, data, times, shift, usable, phase, phase_variance, fit, response, error_variance, noise, grid
     )
-    total = 0.0
-    heard = 0
-    for value in variance:
-        if value < np.inf:
-            total += value
-            heard += 1
-    return Payload(symbols, variance, noise, fit, slope, total / heard if heard else np.nan)
+    return Payload(symbols, variance, noise, fit, slope)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add_known(
     tones: np.ndarray,
     known: np.ndarray,
@@ -229,7 +218,7 @@ def _add_known(
         gain[s] = weight
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _at_pilots(response: np.ndarray, grid: GridTables) -> np.ndarray:
     out = np.empty((response.shape[0], grid.pilots.size), np.complex64)
     for s in range(response.shape[0]):
@@ -238,6 +227,6 @@ def _at_pilots(response: np.ndarray, grid: GridTables) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _ramp(grid: GridTables) -> np.ndarray:
     return 2 * np.pi * grid.signed[grid.pilots_at] / grid.fft_size

@@ -35,7 +35,7 @@ class PhaseGuess(NamedTuple):
     walk: bool
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fit_phase(
     sums: np.ndarray, gain: np.ndarray, times: np.ndarray, noise_variance: float, guess: PhaseGuess, phase: np.ndarray
 ) -> tuple[float, float]:
@@ -125,7 +125,7 @@ def fit_phase(
     return error, slope + bend
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _strongest_line(sums: np.ndarray, index: np.ndarray, centre: float, limit: float) -> tuple[float, float]:
     """Slope within centre ± limit that adds the sums up best, and the phase at index zero."""
     spacing = np.pi / (2.0 * sums.size)
@@ -150,7 +150,7 @@ def _strongest_line(sums: np.ndarray, index: np.ndarray, centre: float, limit: f
     return slope, start
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _walk_step(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray) -> float:
     """Variance per symbol of a random walk seen in white noise."""
     if deviation.size < _WALK_MIN_SYMBOLS:
@@ -170,7 +170,7 @@ def _walk_step(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray) -> fl
     return step if step > 1e-4 * expected / (2 * count) else 0.0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add_walk(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray, step: float, phase: np.ndarray) -> None:
     """Add the posterior mean of the walk to `phase`: a tridiagonal system, by elimination."""
     size = deviation.size

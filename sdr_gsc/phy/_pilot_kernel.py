@@ -47,7 +47,7 @@ class Pilots(NamedTuple):
     weight: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def turn_pilots(
     values: np.ndarray,
     response: np.ndarray,
@@ -115,7 +115,7 @@ def turn_pilots(
     return Pilots(real, imaginary, weight)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def pilot_sums(pilots: Pilots, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Pilots of each of `count` symbols added up, complex128 [S], and what they would add up to, float64 [S]."""
     size = np.uint64(count)
@@ -133,7 +133,7 @@ def pilot_sums(pilots: Pilots, count: int) -> tuple[np.ndarray, np.ndarray]:
     return total, gain
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def solve_delay(sums: np.ndarray, count: int) -> DelayFit:
     """Line from the sums of `add_delay_information` over `count` symbols, with a Gaussian prior on the clock offset."""
     # The training symbols fixed delay zero about as well as one symbol's pilots would.
@@ -150,7 +150,7 @@ def solve_delay(sums: np.ndarray, count: int) -> DelayFit:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def add_delay_information(
     pilots: Pilots, ramp: np.ndarray, times: np.ndarray, fit: DelayFit, noise_variance: float, sums: np.ndarray
 ) -> None:

@@ -8,17 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..units import ppm
-from ._demodulation import Evidence
-from ._equalizer_kernel import modulation_error, subcarrier_snr
-from .coding.mcs import mcs
-from .constellation import Qam
-from .framing import FrameHeader
-from .numerology import Numerology
+from ._demodulation import Payload, Start
+from ._equalizer_kernel import subcarrier_snr
 from .preamble import Preamble
 from .report import FrameReport, Stage
-from .synchronization import Acquisition
 
-__all__ = ["Air", "Demodulated", "make_report"]
+__all__ = ["Air", "make_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +31,14 @@ class Air:
     first_sample: int
 
 
-@dataclass(frozen=True, slots=True)
-class Demodulated:
-    """A payload as far as its report is concerned.
-
-    Attributes:
-        header: good header.
-        symbols: complex64 [n_symbols].
-        variance: float32 [n_symbols].
-        mean_variance: mean of the finite variances, NaN if there are none.
-        blocks: payload of each code block; None for an uncoded frame.
-    """
-
-    header: FrameHeader
-    symbols: np.ndarray
-    variance: np.ndarray
-    mean_variance: float
-    blocks: tuple[bytes | None, ...] | None
-
-
 def make_report(
     air: Air,
     preamble: Preamble,
     slack: int,
     threshold: float,
-    found: Acquisition,
-    evidence: Evidence,
-    payload: Demodulated | None,
+    start: Start,
+    payload: Payload | None,
+    blocks: tuple[bytes | None, ...] | None,
     failed_at: Stage | None,
 ) -> FrameReport:
     """Report of one frame.
@@ -72,51 +48,46 @@ def make_report(
         preamble: of the frame.
         slack: samples between the start of the FFT window and the first path.
         threshold: of the detection.
-        found: from the synchronizer.
-        evidence: of the whole frame, or of its header.
+        start: header.
         payload: None without a good header.
+        blocks: payload of each code block; None for an uncoded frame or without header.
         failed_at: stage at which the frame died.
     """
     grid = preamble.numerology
-    response, noise = evidence.channel.response, evidence.noise
-    per_subcarrier_db, mean_power = subcarrier_snr(response, noise.thermal, noise.distortion)
+    if payload is None:
+        response, rate, slope, variance, evm = start.response[0], start.rate, start.slope, math.nan, math.nan
+        thermal, distortion, evm_per_subcarrier_db = start.scatter, 0.0, None
+        snr_db = np.empty(response.size, np.float32)
+        power = subcarrier_snr(start.response, thermal, distortion, snr_db)
+    else:
+        response, rate, slope, variance, evm = (
+            payload.response, payload.rate, payload.slope, payload.mean_variance, payload.error,
+        )  # fmt: skip
+        thermal, distortion, snr_db, power = payload.thermal, payload.distortion, payload.snr_db, payload.power
+        evm_per_subcarrier_db = None if math.isnan(evm) else payload.error_db
     # The pilots see what the preamble left of the carrier offset.
-    left_hz = evidence.slope / grid.symbol_length * air.sample_rate_hz / (2 * math.pi)
-    cfo_hz = found.cfo * air.sample_rate_hz / grid.fft_size + left_hz
-    blocks = None if payload is None else payload.blocks
-    evm_db, evm_per_subcarrier_db = (None, None) if payload is None else _evm(payload, grid)
-    variance = math.nan if payload is None else payload.mean_variance
+    left_hz = slope / grid.symbol_length * air.sample_rate_hz / (2 * math.pi)
+    cfo_hz = start.cfo * air.sample_rate_hz / grid.fft_size + left_hz
     return FrameReport(
-        start_sample=air.first_sample + evidence.start + slack - preamble.prefix_length,
-        detection_metric=found.metric,
+        start_sample=air.first_sample + start.first_sample + slack - preamble.prefix_length,
+        detection_metric=start.metric,
         detection_threshold=threshold,
-        timing_samples=evidence.delay,
+        timing_samples=start.delay,
         cfo_hz=cfo_hz,
         cfo_ppm=ppm(cfo_hz, air.center_frequency_hz) if air.center_frequency_hz > 0 else None,
-        sfo_ppm=-1e6 * evidence.fit.rate,
-        esn0_db=_db(mean_power / (noise.thermal + noise.distortion * mean_power)),
-        snr_per_subcarrier_db=per_subcarrier_db,
-        channel=response[0].copy(),
+        sfo_ppm=-1e6 * rate,
+        esn0_db=_db(power / (thermal + distortion * power)),
+        snr_per_subcarrier_db=snr_db,
+        channel=response,
         post_eq_snr_db=_db(1 / variance) if variance > 0 else None,
-        evm_db=evm_db,
+        evm_db=None if math.isnan(evm) else _db(evm),
         evm_per_subcarrier_db=evm_per_subcarrier_db,
-        sequence=None if payload is None else payload.header.sequence,
+        sequence=None if start.header is None or payload is None else start.header.sequence,
         header_ok=payload is not None,
         payload_ok=None if blocks is None else None not in blocks,
         blocks_ok=None if blocks is None else len(blocks) - blocks.count(None),
         failed_at=failed_at,
     )
-
-
-def _evm(payload: Demodulated, grid: Numerology) -> tuple[float | None, np.ndarray | None]:
-    """EVM against decided points. Uncoded symbols have no constellation that this layer knows of."""
-    if payload.header.mcs is None:
-        return None, None
-    qam = Qam(mcs(payload.header.mcs).order)
-    evm, per_subcarrier_db = modulation_error(
-        payload.symbols, payload.variance, math.isqrt(qam.order), qam.half_spacing, grid.data.size
-    )
-    return (None, None) if math.isnan(evm) else (_db(evm), per_subcarrier_db)
 
 
 def _db(ratio: float) -> float:

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ._demodulation import Demodulator, Evidence, HeaderEvidence
+from ._demodulation import Demodulator, Payload, Start
 from ._losses import Losses
-from ._reporting import Air, Demodulated, make_report
+from ._reporting import Air, make_report
 from .blocks import decode_blocks
 from .detection import LagSearch
 from .estimation import ChannelEstimator
+from .framing import FrameHeader
 from .numerology import Numerology
 from .preamble import Preamble
 from .received import ReceivedFrame
 from .report import FrameReport, Stage
-from .synchronization import Acquisition, Synchronizer, heard_training
+from .synchronization import Synchronizer
 
 __all__ = ["FrameScanner", "Scan"]
 
 
+#: Frames whose payloads are demodulated in one go: code that has just run is still in the processor's cache.
+_BATCH = 16
+#: Clock offset by which the end of a frame may come earlier than nominal.
+_EARLY = 2e-4
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A frame whose header is known and whose end may not have arrived.
+    """A frame whose header is known.
 
     Attributes:
-        found: its preamble.
-        start: its header.
-        resume: sample from which to search on, at the least.
+        header: what it announced.
+        start: its preamble and header, demodulated.
+        needed: samples without which it cannot be finished.
     """
 
-    found: Acquisition
-    start: HeaderEvidence
-    resume: int
+    header: FrameHeader
+    start: Start
+    needed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Scan:
     Attributes:
         position: sample from which to search on.
         needed: samples without which nothing more can be decided.
-        pending: frame to be finished then.
+        pending: a frame that is not finished.
     """
 
     position: int = 0
@@ -66,7 +74,7 @@ class FrameScanner:
         self._frame_symbols = frame_symbols
         estimator = ChannelEstimator(self._preamble)
         self._synchronizer = Synchronizer(self._preamble, estimator, false_alarm_rate, max_cfo)
-        self._demodulator = Demodulator(self._preamble, estimator)
+        self._demodulator = Demodulator(self._preamble, estimator, self._synchronizer)
         #: Samples before its position on which a scan depends: places of the preamble that it tries.
         self.hindsight = 2 * self._preamble.length + self._synchronizer.reach
         self.stride = LagSearch(np.zeros(0, np.complex64), self._preamble).stride
@@ -86,65 +94,79 @@ class FrameScanner:
         Returns:
             Frames found, and where the scan stopped.
         """
-        frames: list[ReceivedFrame] = []
         search = LagSearch(samples, self._preamble)
-        while ended or state.needed <= samples.size:
+        frames: list[ReceivedFrame] = []
+        pending: list[Pending] = []
+        while state.pending is not None or ended or state.needed <= samples.size:
             if state.pending is not None:
-                frame, position = self._finish(samples, losses, air, state.pending)
-                frames.append(frame)
-                state = Scan(position)
-                continue
+                if state.pending.needed > samples.size and not ended:
+                    break
+                pending.append(state.pending)
+                state = Scan(state.position)
+                if len(pending) == _BATCH:
+                    frames += self._finished(samples, losses, air, pending)
+                    pending = []
             candidate = search.next_candidate(state.position)
             if candidate is None:
-                return tuple(frames), Scan(max(state.position, search.points * search.stride))
+                state = Scan(max(state.position, search.points * search.stride))
+                break
             needed = candidate.opened + search.foresight + self._synchronizer.reach + self._demodulator.header_reach
             if needed > samples.size and not ended:
-                return tuple(frames), Scan(state.position, needed)
-            found = self._synchronizer.acquire(samples, candidate, losses)
-            if found is None or found.training_start < state.position:
+                state = Scan(state.position, needed)
+                break
+            start = self._demodulator.start(samples, losses, candidate, state.position)
+            if start is None:
                 state = Scan(candidate.start + 2 * search.stride)
                 continue
-            if losses.before.size:
-                found = heard_training(found, losses, self._preamble.numerology.fft_size)
-            start = self._demodulator.header(samples, losses, found)
             resume = candidate.start + search.stride
-            if start.header is None or start.header.n_symbols > self._frame_symbols:
-                frames.append(self._without_payload(air, found, start))
+            header = start.header
+            if header is None or header.n_symbols > self._frame_symbols:
                 # Copies of the training symbol are no new preamble: go on behind the last one.
                 copies = self._preamble.repetitions - 1
-                training_end = start.evidence.start + copies * self._preamble.numerology.fft_size
+                training_end = start.first_sample + copies * self._preamble.numerology.fft_size
+                frames += self._finished(samples, losses, air, pending)
+                frames.append(self._without_payload(air, start))
+                pending = []
                 state = Scan(max(training_end, resume))
             else:
-                state = Scan(state.position, self._demodulator.frame_reach(start), Pending(found, start, resume))
+                length = self._demodulator.frame_length(header)
+                end = start.first_sample + length - int(_EARLY * length) - self._preamble.numerology.cp_length
+                needed = self._demodulator.frame_reach(start, header)
+                state = Scan(max(end, resume), 0, Pending(header, start, needed))
+        frames += self._finished(samples, losses, air, pending)
         return tuple(frames), state
 
-    def _finish(self, samples: np.ndarray, losses: Losses, air: Air, pending: Pending) -> tuple[ReceivedFrame, int]:
-        """The frame, and the sample from which to search on."""
-        header = pending.start.header
-        evidence, payload = self._demodulator.payload(samples, losses, pending.found, pending.start)
-        blocks = None
-        stage = Stage.TRUNCATED if evidence.truncated else None
-        if header.mcs is not None:
-            blocks = decode_blocks(payload.symbols, payload.variance, header.n_blocks, header.mcs)
-            if stage is None and None in blocks:
+    def _finished(
+        self, samples: np.ndarray, losses: Losses, air: Air, pending: Sequence[Pending]
+    ) -> list[ReceivedFrame]:
+        """The frames, payloads included: stage by stage, all of them in each."""
+        payloads = [self._demodulator.payload(samples, losses, each.start, each.header) for each in pending]
+        blocks = [
+            None
+            if each.header.mcs is None
+            else decode_blocks(payload.symbols, payload.variance, each.header.n_blocks, each.header.mcs)
+            for each, payload in zip(pending, payloads, strict=True)
+        ]
+        frames = []
+        for each, payload, found in zip(pending, payloads, blocks, strict=True):
+            stage = Stage.TRUNCATED if payload.truncated else None
+            if stage is None and found is not None and None in found:
                 stage = Stage.PAYLOAD
-        demodulated = Demodulated(header, payload.symbols, payload.variance, payload.mean_variance, blocks)
-        report = self._report(air, pending.found, evidence, demodulated, stage)
-        frame = ReceivedFrame(header, report, payload.symbols, payload.variance, blocks)
-        return frame, max(evidence.end - self._preamble.numerology.cp_length, pending.resume)
+            report = self._report(air, each.start, payload, found, stage)
+            frames.append(ReceivedFrame(each.header, report, payload.symbols, payload.variance, found))
+        return frames
 
-    def _without_payload(self, air: Air, found: Acquisition, start: HeaderEvidence) -> ReceivedFrame:
-        stage = Stage.TRUNCATED if start.evidence.truncated else Stage.HEADER
-        report = self._report(air, found, start.evidence, None, stage)
+    def _without_payload(self, air: Air, start: Start) -> ReceivedFrame:
+        report = self._report(air, start, None, None, Stage.TRUNCATED if start.truncated else Stage.HEADER)
         return ReceivedFrame(None, report, np.zeros(0, np.complex64), np.zeros(0, np.float32), None)
 
     def _report(
         self,
         air: Air,
-        found: Acquisition,
-        evidence: Evidence,
-        payload: Demodulated | None,
+        start: Start,
+        payload: Payload | None,
+        blocks: tuple[bytes | None, ...] | None,
         stage: Stage | None,
     ) -> FrameReport:
         sync = self._synchronizer
-        return make_report(air, self._preamble, sync.slack, sync.threshold, found, evidence, payload, stage)
+        return make_report(air, self._preamble, sync.slack, sync.threshold, start, payload, blocks, stage)

@@ -40,7 +40,7 @@ def lag_sums(rails: np.ndarray, lag: int, stride: int, sums: np.ndarray) -> None
         sums[2, block] = energy
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def lag_metric(rails: np.ndarray, lag: int, stride: int, span: int) -> tuple[np.ndarray, np.ndarray]:
     """Metric m = |P|²/(E₁E₂) over windows of span·stride samples, `lag` apart, at every `stride` samples.
 
@@ -78,7 +78,7 @@ def lag_metric(rails: np.ndarray, lag: int, stride: int, span: int) -> tuple[np.
     return metric, correlation
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def next_peak(
     rails: np.ndarray, lag: int, stride: int, span: int, threshold: float, first: int, reach: int, climbs: int
 ) -> tuple[int, int, float, float, float]:

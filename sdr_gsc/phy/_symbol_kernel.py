@@ -19,7 +19,7 @@ MAX_CLOCK_OFFSET = 1e-3
 _CHUNK = 64
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def symbol_times(count: int, grid: GridTables) -> np.ndarray:
     """float64 [count], samples between the middle of the training symbols and the window of each symbol."""
     copies = grid.copies * grid.fft_size
@@ -27,7 +27,7 @@ def symbol_times(count: int, grid: GridTables) -> np.ndarray:
     return copies + grid.cp_length + length * np.arange(count) - 0.5 * (copies - grid.fft_size)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def demodulate_symbols(
     samples: np.ndarray,
     lost_before: np.ndarray,
@@ -76,7 +76,7 @@ def demodulate_symbols(
     values[:] = scipy.fft.fft(values, axis=1, norm="ortho")
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def follow_symbols(
     samples: np.ndarray,
     lost_before: np.ndarray,
@@ -91,26 +91,26 @@ def follow_symbols(
     shift: np.ndarray,
     usable: np.ndarray,
 ) -> DelayFit:
-    """Demodulate the payload behind a header chunk by chunk; each chunk's pilots tell where the next one's windows lie.
+    """Demodulate a frame chunk by chunk; each chunk's pilots tell where the next one's windows lie.
 
     Args:
         samples: complex64 [n].
         lost_before: int64 [n + 1] or empty.
-        training_start: from the acquisition.
+        training_start: settled.
         cfo: subcarrier spacings.
         drift: delay offset and rate that the header's pilots showed.
         response: complex64 [Na], channel from the training symbols.
         noise_variance: of a tone.
-        pilot_tones: complex64 [S, Np], conjugate transmitted pilots of all symbols.
+        pilot_tones: complex64 [S, Np], conjugate transmitted pilots.
         grid: tables.
-        values: complex64 [S, N], of which the header's rows are there and the others get filled.
-        shift: int64 [S], likewise.
-        usable: bool [S], likewise.
+        values: complex64 [S, N], filled.
+        shift: int64 [S], filled.
+        usable: bool [S], filled.
 
     Returns:
         Delay, from the pilots of all symbols.
     """
-    total, done = values.shape[0], grid.header_symbols
+    total, done = values.shape[0], 0
     times = symbol_times(total, grid)
     ramp = 2 * np.pi * grid.signed[grid.pilots_at] / grid.fft_size
     expected = np.empty((1, ramp.size), np.complex64)
@@ -118,18 +118,16 @@ def follow_symbols(
         expected[0, k] = response[grid.pilots_at[k]]
     fit = DelayFit(drift[0], drift[1], 0.0, 0.0, 0.0)
     sums = np.zeros(5)
-    first = 0
-    while True:
+    while done < total:
+        first, done = done, min(done + _CHUNK, total)
+        demodulate_symbols(
+            samples, lost_before, training_start, cfo, first, (fit.offset, fit.rate), grid,
+            values[first:done], shift[first:done], usable[first:done],
+        )  # fmt: skip
         pilots = turn_pilots(
             values[first:done], expected, pilot_tones[first:done], grid.pilots, ramp, times[first:done],
             shift[first:done], usable[first:done], fit,
         )  # fmt: skip
         add_delay_information(pilots, ramp, times[first:done], fit, noise_variance, sums)
         fit = solve_delay(sums, done)
-        if done == total:
-            return fit
-        first, done = done, min(done + _CHUNK, total)
-        demodulate_symbols(
-            samples, lost_before, training_start, cfo, first, (fit.offset, fit.rate), grid,
-            values[first:done], shift[first:done], usable[first:done],
-        )  # fmt: skip
+    return fit

@@ -1,4 +1,4 @@
-"""Coded payloads: bytes → blocks with CRC-32 → LDPC 1944 → bits mixed over the frame → QAM, and back."""
+"""Byte payloads: bytes → blocks with CRC-32 → LDPC 1944, or no code → bits mixed over the frame → QAM, and back."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import SettingsError
+from ._block_bits import coded_bits, decide_uncoded, decode_coded, modulate, uncoded_bits
 from ._sequences import permutation, random_bits
-from .coding.crc import CRC_BYTES, append_crc32, check_crc32
+from .coding._quasi_cyclic import CodeTables
+from .coding.crc import CRC_BYTES
 from .coding.ldpc import LdpcCode
-from .coding.mcs import mcs
+from .coding.mcs import CODE_BITS, mcs
 from .constellation import Qam
-from .demapping import soft_demap
 
 __all__ = [
     "block_bytes",
@@ -27,36 +28,45 @@ __all__ = [
     "split_payload",
 ]
 
-_CODE_BITS = 1944
 _MIXING_SEED = 0xB17
 _WHITENING_SEED = 0x3A5
 
 
-@functools.cache
-def _code(rate: Fraction) -> LdpcCode:
-    return LdpcCode.ieee80211n(_CODE_BITS, rate)
+_ITERATIONS = 50
 
 
 @functools.cache
-def _mixing(n_bits: int) -> np.ndarray:
+def _code(rate: Fraction) -> CodeTables:
+    return LdpcCode.ieee80211n(CODE_BITS, rate).tables
+
+
+@functools.lru_cache(maxsize=32)
+def _mixing(n_bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which bit is sent at each place, and the place of each bit; uint32 [n_bits], inverted bits marked at the top."""
     order = permutation(_MIXING_SEED, n_bits)
-    order.setflags(write=False)
-    return order
+    inverted = random_bits(_WHITENING_SEED, n_bits).astype(np.uint32) << np.uint32(31)
+    sent = order.astype(np.uint32) | inverted[order]
+    received = np.empty(n_bits, np.uint32)
+    received[order] = np.arange(n_bits, dtype=np.uint32)
+    received |= inverted
+    sent.setflags(write=False)
+    received.setflags(write=False)
+    return sent, received
 
 
 def block_bytes(scheme: int) -> int:
-    """Payload bytes of one block: floor(k / 8) - 4."""
-    return _code(mcs(scheme).rate).k // 8 - CRC_BYTES
+    """Payload bytes of one block: floor(k / 8) - 4 of k information bits."""
+    return mcs(scheme).information_bits // 8 - CRC_BYTES
 
 
 def block_symbols(n_blocks: int, scheme: int) -> int:
     """QAM symbols that carry `n_blocks` blocks."""
-    return -(-n_blocks * _CODE_BITS // mcs(scheme).coded_bits_per_symbol)
+    return -(-n_blocks * mcs(scheme).block_bits // mcs(scheme).coded_bits_per_symbol)
 
 
 def blocks_per_frame(frame_symbols: int, scheme: int) -> int:
     """Whole blocks that fit `frame_symbols` symbols; may be 0."""
-    return frame_symbols * mcs(scheme).coded_bits_per_symbol // _CODE_BITS
+    return frame_symbols * mcs(scheme).coded_bits_per_symbol // mcs(scheme).block_bits
 
 
 def coded_plan(n_blocks: int, n_frames: int) -> tuple[int, ...]:
@@ -104,18 +114,34 @@ def join_blocks(
 def encode_blocks(blocks: Sequence[bytes], scheme: int, seed: int) -> np.ndarray:
     """QAM symbols of one frame, complex64 [block_symbols(len(blocks))].
 
-    Code bits are whitened and permuted over the whole frame; the bits that fill the last symbol come from `seed`.
+    The bits are whitened and permuted over the whole frame; those that fill the last symbol come from `seed`.
+
+    Args:
+        blocks: at least one, each of `block_bytes`.
+        scheme: MCS index.
+        seed: any integer.
+
+    Raises:
+        SettingsError: no blocks, or a block of another length.
     """
-    rate, order = mcs(scheme).rate, mcs(scheme).order
-    code = _code(rate)
-    information = np.zeros((len(blocks), code.k), np.uint8)
-    for row, block in zip(information, blocks, strict=True):
-        bits = np.unpackbits(np.frombuffer(append_crc32(block), np.uint8))
-        row[: bits.size] = bits
-    coded = code.encode(information).reshape(-1)
-    coded = (coded ^ random_bits(_WHITENING_SEED, coded.size))[_mixing(coded.size)]
-    fill = -coded.size % mcs(scheme).coded_bits_per_symbol
-    return Qam(order).modulate(np.concatenate([coded, random_bits(seed, fill)]))
+    chosen, size = mcs(scheme), block_bytes(scheme)
+    if not blocks or any(len(block) != size for block in blocks):
+        raise SettingsError(
+            f"blocks of {sorted({len(block) for block in blocks})} bytes: needed at least one, all of {size} bytes for "
+            f"MCS {scheme}; use split_payload."
+        )
+    payload = np.frombuffer(b"".join(blocks), np.uint8).reshape(len(blocks), size)
+    n_bits, n_symbols = len(blocks) * chosen.block_bits, block_symbols(len(blocks), scheme)
+    bits = np.empty(n_symbols * chosen.coded_bits_per_symbol, np.uint8)
+    if chosen.is_coded:
+        coded_bits(payload, _code(chosen.rate), bits)
+    else:
+        uncoded_bits(payload, bits)
+    if bits.size > n_bits:
+        bits[n_bits:] = random_bits(seed, bits.size - n_bits)
+    symbols = np.empty(n_symbols, np.complex64)
+    modulate(bits, _mixing(n_bits)[0], Qam(chosen.order).points, symbols)
+    return symbols
 
 
 def decode_blocks(
@@ -124,17 +150,33 @@ def decode_blocks(
     """Blocks of one frame; None where the checksum is wrong.
 
     Args:
-        symbols: complex64 [n], unbiased.
+        symbols: complex64 [n], unbiased, n at least `block_symbols`.
         noise_variance: float32 [n]; inf where nothing was received.
         n_blocks: from the header.
         scheme: MCS index.
+
+    Raises:
+        SettingsError: fewer symbols than the blocks take, or not one variance for each.
     """
-    rate, order = mcs(scheme).rate, mcs(scheme).order
-    code = _code(rate)
-    n_bits = n_blocks * _CODE_BITS
-    llr = np.empty(n_bits, np.float32)
-    llr[_mixing(n_bits)] = soft_demap(symbols, noise_variance, order).reshape(-1)[:n_bits]
-    llr *= 1.0 - 2.0 * random_bits(_WHITENING_SEED, n_bits).astype(np.float32)
-    bits = code.decode(llr.reshape(n_blocks, _CODE_BITS)).bits
-    size = code.k // 8 * 8
-    return tuple(check_crc32(np.packbits(row[:size]).tobytes()) for row in bits)
+    chosen, needed = mcs(scheme), block_symbols(n_blocks, scheme)
+    if symbols.ndim != 1 or symbols.size < needed or noise_variance.shape != symbols.shape:
+        raise SettingsError(
+            f"symbols of shape {symbols.shape} with variances of shape {noise_variance.shape}: needed one dimension, "
+            f"at least {needed} symbols for {n_blocks} blocks of MCS {scheme}, and one variance for each."
+        )
+    axes = np.ascontiguousarray(symbols[:needed], np.complex64).view(np.float32)
+    mixing = _mixing(n_blocks * chosen.block_bits)[1]
+    size = chosen.information_bits // 8
+    blocks = np.empty((n_blocks, size), np.uint8)
+    good = np.empty(n_blocks, np.bool_)
+    if chosen.is_coded:
+        variance = np.ascontiguousarray(noise_variance[:needed], np.float32)
+        spacing, width = np.float32(Qam(chosen.order).half_spacing), chosen.coded_bits_per_symbol // 2
+        decode_coded(axes, variance, spacing, width, mixing, _code(chosen.rate), _ITERATIONS, blocks, good)
+    else:
+        decide_uncoded(axes, mixing, blocks, good)
+    data = blocks.tobytes()
+    starts = range(0, n_blocks * size, size)
+    return tuple(
+        data[at : at + size - CRC_BYTES] if passed else None for at, passed in zip(starts, good.tolist(), strict=True)
+    )

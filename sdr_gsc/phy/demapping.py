@@ -4,27 +4,36 @@ For y = s + n with E|n|^2 = v and equiprobable labels, per axis and label bit b 
 
     LLR_b = (min_{a: b(a)=1} (y - a)^2 - min_{a: b(a)=0} (y - a)^2) / v .
 
-One of the two minima is the nearest amplitude; the other is the closest amplitude with the opposite bit on its left or
-on its right, both tabulated per amplitude, which makes the search exact at a cost that grows with log2(order) only.
+Gray labels fold: with p bits and levels +-A, +-3A, …, b_0 asks for the sign of u_0 = y, and b_k, k >= 1, whether
+u_k = |u_{k-1}| - 2^{p-k} A is negative. Seen from u_k, the levels of either answer are A, 3A, … (2^{p-k} - 1) A on
+their side of zero; the nearest one of the wrong answer is the first. With m A the nearest one of the right answer,
+
+    |LLR_k| = ((|u_k| + A)^2 - (|u_k| - m A)^2) / v = A (1 + m) (2 |u_k| + A (1 - m)) / v .
 """
 
 from __future__ import annotations
-
-import functools
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from ..errors import SettingsError
-from .constellation import Qam, axis_labels
+from .constellation import Qam
 
-__all__ = ["LLR_LIMIT", "soft_demap"]
+__all__ = ["LLR_LIMIT", "max_log", "soft_demap"]
 
 LLR_LIMIT = 1e4
 """Largest magnitude of a likelihood ratio; reached when the noise variance is (nearly) zero."""
 
-_ABSENT = 1e6  # amplitude that stands for "no such neighbour": it never wins against a real one
+_Floats = npt.NDArray[np.float32]
+
+_LIMIT = np.float32(LLR_LIMIT)
+_INFINITE = np.float32(np.inf)
+_LEAST_VARIANCE = np.float32(1e-30)
+_FAR = np.float32(1e15)  # symbols farther out count as this far; their squares would overflow
+_ZERO, _HALF, _ONE, _TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
+_PARTS = np.uint64(2)
+_CHUNK = np.uint64(128)  # symbols that stay in the first-level cache from one bit to the next
 
 
 def soft_demap(
@@ -52,65 +61,78 @@ def soft_demap(
         raise SettingsError(
             f"noise variance of shape {variance.shape} for {symbols.size} symbols: needed one per symbol or one number."
         )
-    variance = np.ascontiguousarray(np.broadcast_to(variance, symbols.shape))
+    qam = Qam(order)
+    if variance.shape != symbols.shape:
+        variance = np.full(symbols.shape, variance)
     axes = np.ascontiguousarray(symbols, np.complex64).view(np.float32)
-    half_spacing = np.float32(Qam(order).half_spacing)
-    signs, left, right = _neighbours(order)
-    llr = np.empty((symbols.size, 2 * signs.shape[1]), np.float32)
-    _max_log(axes, variance, half_spacing, signs, left, right, np.float32(LLR_LIMIT), llr)
+    llr = np.empty((symbols.size, qam.bits_per_symbol), np.float32)
+    bits_per_axis = qam.bits_per_symbol // 2
+    max_log(axes, np.ascontiguousarray(variance), np.float32(qam.half_spacing), bits_per_axis, llr.reshape(-1))
     return llr
 
 
-@functools.cache
-def _neighbours(order: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """For each level and label bit: +1 or -1 for bit 0 or 1, and the closest opposite amplitudes on both sides."""
-    labels = axis_labels(order)
-    n_levels, n_bits = labels.shape
-    amplitudes = (2 * np.arange(n_levels) - (n_levels - 1)) * Qam(order).half_spacing
-    left = np.full((n_levels, n_bits), -_ABSENT, np.float32)
-    right = np.full((n_levels, n_bits), _ABSENT, np.float32)
-    for level in range(n_levels):
-        for bit in range(n_bits):
-            opposite = np.flatnonzero(labels[:, bit] != labels[level, bit])
-            below, above = opposite[opposite < level], opposite[opposite > level]
-            if below.size:
-                left[level, bit] = amplitudes[below[-1]]
-            if above.size:
-                right[level, bit] = amplitudes[above[0]]
-    return (1 - 2 * labels.astype(np.float32)), left, right
+@njit(cache=True, nogil=True)
+def max_log(axes: _Floats, variance: _Floats, half_spacing: np.float32, bits_per_axis: int, llr: _Floats) -> None:
+    """`soft_demap` for compiled code.
+
+    Args:
+        axes: float32 [2 n], in-phase and quadrature parts in turn.
+        variance: float32 [n].
+        half_spacing: A, half the distance between levels.
+        bits_per_axis: p.
+        llr: float32 [>= 2 n p], output in order of transmission.
+    """
+    if bits_per_axis == 1:
+        _two_levels(axes, variance, half_spacing, llr)
+    else:
+        _levels(axes, variance, half_spacing, np.uint64(bits_per_axis), llr)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _gain(noise: np.float32) -> np.float32:
+    """Inverse 1 / v, or 0 where there is no evidence."""
+    return _ONE / max(noise, _LEAST_VARIANCE) if noise >= _ZERO and noise < _INFINITE else _ZERO
 
 
 @njit(cache=True, nogil=True)
-def _max_log(
-    axes: npt.NDArray[np.float32],
-    variance: npt.NDArray[np.float32],
-    half_spacing: np.float32,
-    signs: npt.NDArray[np.float32],
-    left: npt.NDArray[np.float32],
-    right: npt.NDArray[np.float32],
-    limit: np.float32,
-    llr: npt.NDArray[np.float32],
-) -> None:
-    n_levels, n_bits = signs.shape
-    last = np.float32(n_levels - 1)
-    scale = np.float32(0.5) / half_spacing
-    for symbol in range(variance.shape[0]):
-        noise = variance[symbol]
-        usable = noise >= np.float32(0) and noise < np.float32(np.inf)
-        inverse = np.float32(1) / max(noise, np.float32(1e-30)) if usable else np.float32(0)
-        for part in range(2):
-            y = axes[2 * symbol + part]
-            if not (usable and abs(y) < np.float32(np.inf)):
-                for bit in range(n_bits):
-                    llr[symbol, 2 * bit + part] = np.float32(0)
-                continue
-            position = min(max(y * scale + np.float32(0.5) * last, np.float32(0)), last)
-            level = int(position + np.float32(0.5))
-            nearest = (np.float32(2) * np.float32(level) - last) * half_spacing
-            for bit in range(n_bits):
-                # (y - c)^2 - (y - a)^2 without the cancellation of two squares
-                a, b = left[level, bit], right[level, bit]
-                below = (nearest - a) * (np.float32(2) * y - nearest - a)
-                above = (nearest - b) * (np.float32(2) * y - nearest - b)
-                ratio = min(below, above) * inverse
-                llr[symbol, 2 * bit + part] = signs[level, bit] * min(max(ratio, np.float32(0)), limit)
+def _two_levels(axes: _Floats, variance: _Floats, half_spacing: np.float32, llr: _Floats) -> None:
+    factor = np.float32(4) * half_spacing
+    for symbol in range(np.uint64(variance.shape[0])):
+        gain = factor * _gain(variance[symbol])
+        for part in range(_PARTS):
+            y = axes[_PARTS * symbol + part]
+            ratio = y * gain if abs(y) < _INFINITE else _ZERO
+            llr[_PARTS * symbol + part] = min(max(ratio, -_LIMIT), _LIMIT)
+
+
+@njit(cache=True, nogil=True)
+def _levels(axes: _Floats, variance: _Floats, half_spacing: np.float32, bits_per_axis: np.uint64, llr: _Floats) -> None:
+    folded, gain = np.empty(_PARTS * _CHUNK, np.float32), np.empty(_PARTS * _CHUNK, np.float32)
+    ratio = np.empty(_PARTS * _CHUNK, np.float32)
+    scale = _HALF / half_spacing
+    n_symbols = np.uint64(variance.shape[0])
+    for chunk in range((n_symbols + _CHUNK - np.uint64(1)) // _CHUNK):
+        first = chunk * _CHUNK
+        count = min(n_symbols - first, _CHUNK)
+        for symbol in range(count):
+            inverse = _gain(variance[first + symbol])
+            for part in range(_PARTS):
+                y = axes[_PARTS * (first + symbol) + part]
+                usable = abs(y) < _INFINITE
+                folded[_PARTS * symbol + part] = min(max(y, -_FAR), _FAR) if usable else _ZERO
+                gain[_PARTS * symbol + part] = inverse if usable else _ZERO
+        for bit in range(bits_per_axis):
+            last = np.float32((np.uint64(1) << (bits_per_axis - bit)) - np.uint64(1))
+            fold = _HALF * (last + _ONE) * half_spacing
+            sign = _ONE if bit == np.uint64(0) else -_ONE
+            for axis in range(_PARTS * count):
+                size = abs(folded[axis])
+                level = min(_TWO * np.floor(size * scale) + _ONE, last)
+                distance = half_spacing * (_ONE + level) * (_TWO * size + half_spacing * (_ONE - level))
+                value = min(distance * gain[axis], _LIMIT) * sign
+                ratio[axis] = value if folded[axis] >= _ZERO else -value
+                folded[axis] = size - fold
+            for symbol in range(count):
+                at = _PARTS * ((first + symbol) * bits_per_axis + bit)
+                llr[at] = ratio[_PARTS * symbol]
+                llr[at + np.uint64(1)] = ratio[_PARTS * symbol + np.uint64(1)]

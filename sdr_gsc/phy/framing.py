@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ import numpy as np
 
 from ..errors import SettingsError
 from ._header import HEADER_BYTES
-from ._sequences import permutation, qpsk_points, random_bits
+from ._interleaving import gather_turned, scatter_back
+from ._sequences import bits_state, permutation, qpsk_state
 from .blocks import block_bytes, block_symbols, join_blocks
 from .coding.mcs import MCS_TABLE
 from .numerology import Numerology
@@ -30,10 +32,11 @@ __all__ = [
 ]
 
 DESCRIPTOR_BYTES = 32
-MAX_FRAMES = 1 << 12
-MAX_COUNT = (1 << 15) - 1
+_VERSION_BITS, _SCHEME_BITS, _SEQUENCE_BITS, _COUNT_BITS = 2, 4, 12, 18
+MAX_FRAMES = 1 << _SEQUENCE_BITS
+MAX_COUNT = (1 << _COUNT_BITS) - 1
 _VERSION = 1
-_UNCODED = 31
+_UNCODED = (1 << _SCHEME_BITS) - 1
 _PHASE_SEED = 0x5CA7
 _PAD_BITS = 4
 #: Payload symbols between two training symbols, at most. At 4 Msps and N = 64 that is 0.32 ms: a channel of 100 Hz
@@ -47,7 +50,7 @@ class FrameHeader:
 
     Attributes:
         sequence: number of the frame inside its transmission, 0…4095.
-        n_symbols: payload symbols in this frame, 1…32767.
+        n_symbols: payload symbols in this frame, 1…262143.
         mcs: index into MCS_TABLE; None for uncoded soft symbols.
         n_blocks: code blocks in this frame; 0 when uncoded.
         descriptor: 32 opaque bytes; shorter ones are zero-padded.
@@ -82,36 +85,46 @@ class FrameHeader:
         object.__setattr__(self, "descriptor", self.descriptor.ljust(DESCRIPTOR_BYTES, b"\0"))
 
     def pack(self) -> bytes:
-        """Fields as 37 bytes: version 4 bits, MCS 5, sequence 12, count 15, descriptor 256, zero 4."""
-        scheme = _UNCODED if self.mcs is None else self.mcs
-        count = self.n_symbols if self.mcs is None else self.n_blocks
-        number = ((_VERSION << 5 | scheme) << 12 | self.sequence) << 15 | count
-        number = number << 8 * DESCRIPTOR_BYTES | int.from_bytes(self.descriptor, "big")
-        return (number << _PAD_BITS).to_bytes(HEADER_BYTES, "big")
+        """Fields as 37 bytes, most significant bit first, in the order of the table in docs/conventions.md."""
+        number = _VERSION
+        for bits, value in (
+            (_SCHEME_BITS, _UNCODED if self.mcs is None else self.mcs),
+            (_SEQUENCE_BITS, self.sequence),
+            (_COUNT_BITS, self.n_symbols if self.mcs is None else self.n_blocks),
+            (8 * DESCRIPTOR_BYTES, int.from_bytes(self.descriptor, "big")),
+            (_PAD_BITS, 0),
+        ):
+            number = number << bits | value
+        return number.to_bytes(HEADER_BYTES, "big")
 
     @classmethod
     def unpack(cls, fields: bytes) -> FrameHeader | None:
         """Inverse of `pack`; None for another version or impossible values."""
         number = int.from_bytes(fields, "big") >> _PAD_BITS
-        descriptor = (number & ((1 << 8 * DESCRIPTOR_BYTES) - 1)).to_bytes(DESCRIPTOR_BYTES, "big")
+        packed = (number & ((1 << 8 * DESCRIPTOR_BYTES) - 1)).to_bytes(DESCRIPTOR_BYTES, "big")
         number >>= 8 * DESCRIPTOR_BYTES
-        count, sequence = number & MAX_COUNT, number >> 15 & (MAX_FRAMES - 1)
-        scheme, version = number >> 27 & 31, number >> 32
+        count, number = number & MAX_COUNT, number >> _COUNT_BITS
+        sequence, number = number & (MAX_FRAMES - 1), number >> _SEQUENCE_BITS
+        scheme, version = number & _UNCODED, number >> _SCHEME_BITS
         coded = scheme != _UNCODED
         if version != _VERSION or (coded and scheme >= len(MCS_TABLE)) or count == 0:
             return None
         n_symbols = block_symbols(count, scheme) if coded else count
         if n_symbols > MAX_COUNT:
             return None
-        return cls(sequence, n_symbols, scheme if coded else None, count if coded else 0, descriptor)
+        return cls(sequence, n_symbols, scheme if coded else None, count if coded else 0, packed)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FrameLayout:
     """Where the OFDM symbols of a frame's payload stand: groups of payload, each followed by one training symbol.
 
+    Every data subcarrier carries one payload symbol, in ascending bins, one OFDM symbol after the other. Loading bits
+    per subcarrier would enter here: a layout that knows the bits of each data subcarrier cuts a code word into labels
+    of those sizes, and the header's scheme names the loading; where training, pilots and data stand does not change.
+
     Attributes:
-        is_training: bool [S]; S symbols follow the header.
+        is_training: bool [S], read-only; S symbols follow the header.
     """
 
     is_training: np.ndarray
@@ -119,17 +132,23 @@ class FrameLayout:
     @classmethod
     def of(cls, n_symbols: int, numerology: Numerology) -> FrameLayout:
         """Layout for `n_symbols` payload symbols."""
-        payload = -(-n_symbols // numerology.data.size)
-        groups = -(-payload // _TRAINING_SPACING)
-        is_training = np.zeros(payload + groups, bool)
-        ends = np.arange(1, groups + 1) * payload // groups + np.arange(groups)
-        is_training[ends] = True
-        return cls(is_training)
+        return _layout(-(-n_symbols // numerology.data.size))
 
     @property
     def length(self) -> int:
         """OFDM symbols after the header."""
         return self.is_training.size
+
+
+@functools.lru_cache(maxsize=256)
+def _layout(payload: int) -> FrameLayout:
+    """Layout of `payload` OFDM symbols that carry payload."""
+    groups = -(-payload // _TRAINING_SPACING)
+    is_training = np.zeros(payload + groups, bool)
+    ends = np.arange(1, groups + 1) * payload // groups + np.arange(groups)
+    is_training[ends] = True
+    is_training.setflags(write=False)
+    return FrameLayout(is_training)
 
 
 def frame_plan(n_symbols: int, max_symbols_per_frame: int) -> tuple[int, ...]:
@@ -168,16 +187,15 @@ def interleave(symbols: np.ndarray, seed: int, n_frames: int) -> list[np.ndarray
         n_frames arrays complex64 [ceil(n / n_frames)].
     """
     per_frame = -(-symbols.size // n_frames)
-    padding = qpsk_points(seed, per_frame * n_frames - symbols.size)
-    padded = np.concatenate([symbols.astype(np.complex64, copy=False), padding])
-    mixed = padded[permutation(seed, padded.size)] * _phases(seed, padded.size)
-    return list(mixed.reshape(n_frames, per_frame))
-
-
-def _phases(seed: int, count: int) -> np.ndarray:
-    """1, j, -1 or -j, complex64 [count]: turning by them and back loses nothing."""
-    bits = random_bits(seed ^ _PHASE_SEED, 2 * count).reshape(2, count)
-    return np.array([1, 1j, -1, -1j], np.complex64)[2 * bits[0] + bits[1]]
+    mixed = np.empty((n_frames, per_frame), np.complex64)
+    gather_turned(
+        np.ascontiguousarray(symbols, np.complex64),
+        permutation(seed, mixed.size),
+        bits_state(seed ^ _PHASE_SEED),
+        qpsk_state(seed),
+        mixed.reshape(-1),
+    )
+    return list(mixed)
 
 
 def deinterleave(
@@ -196,15 +214,19 @@ def deinterleave(
         Symbols complex64 [n_symbols] and noise variance float32 [n_symbols]; 0 and inf where a frame is missing.
     """
     per_frame = -(-n_symbols // n_frames)
-    symbols = np.zeros((n_frames, per_frame), np.complex64)
-    variance = np.full((n_frames, per_frame), np.inf, np.float32)
+    order = permutation(seed, n_frames * per_frame)
+    turning = bits_state(seed ^ _PHASE_SEED)
+    symbols = np.zeros(n_symbols, np.complex64)
+    variance = np.full(n_symbols, np.inf, np.float32)
     for sequence, (values, uncertainty) in frames.items():
         if 0 <= sequence < n_frames and values.size == per_frame == uncertainty.size:
-            symbols[sequence] = values
-            variance[sequence] = uncertainty
-    order = permutation(seed, n_frames * per_frame)
-    ordered_symbols = np.empty(order.size, np.complex64)
-    ordered_variance = np.empty(order.size, np.float32)
-    ordered_symbols[order] = symbols.reshape(-1) * _phases(seed, order.size).conj()
-    ordered_variance[order] = variance.reshape(-1)
-    return ordered_symbols[:n_symbols], ordered_variance[:n_symbols]
+            scatter_back(
+                np.ascontiguousarray(values, np.complex64),
+                np.ascontiguousarray(uncertainty, np.float32),
+                order,
+                sequence * per_frame,
+                turning,
+                symbols,
+                variance,
+            )
+    return symbols, variance

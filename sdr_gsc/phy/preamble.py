@@ -18,7 +18,7 @@ from .numerology import Numerology
 
 __all__ = ["Preamble"]
 
-#: Seeds with the lowest peak-to-average ratio among the first 20000 for the default grids.
+#: Seeds with the lowest peaks, those between samples included, among the first 20000 for the default grids.
 _TRAINING_SEEDS = {64: 3124, 128: 14184, 256: 15744, 512: 18184, 1024: 15290}
 
 

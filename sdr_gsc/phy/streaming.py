@@ -92,7 +92,8 @@ class StreamingReceiver:
         self._size = size
 
     def _scan(self, *, ended: bool) -> tuple[ReceivedFrame, ...]:
-        if not ended and self._size < self._state.needed:
+        pending = self._state.pending
+        if not ended and self._size < (self._state.needed if pending is None else pending.needed):
             return ()
         samples = self._buffer[: self._size]
         losses = Losses()

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 
-from ._acquisition import AcquisitionTables, acquire_preamble, delay_probe
+from ._acquisition import AcquisitionTables, acquire_preamble, believed, delay_probe
 from ._losses import Losses
 from .detection import Candidate, decision_threshold
 from .estimation import ChannelEstimator
 from .preamble import Preamble
 
-__all__ = ["Acquisition", "Synchronizer", "heard_training"]
+__all__ = ["Acquisition", "Synchronizer"]
 
 #: Rate at which a periodic signal of random content passes for the training symbol, per place and carrier offset.
 _CONTENT_RATE = 1e-4
@@ -68,12 +68,17 @@ class Synchronizer:
         self._preamble = preamble
         self._grid = grid
         self._estimator = estimator
-        self._max_cfo = max_cfo
         #: Samples between the start of the FFT window and the first path.
         self.slack = estimator.slack
-        self._tables = AcquisitionTables(
+        # The metric falls to nothing within 1/R spacings; two cells per that width cover the offsets searched.
+        self._hypotheses = 2 * preamble.repetitions * (2 * max_cfo + 1)
+        span = preamble.repetitions * grid.fft_size
+        self.threshold = decision_threshold(false_alarm_rate, estimator.taps, span, self._hypotheses)
+        taps, copies = estimator.taps, preamble.repetitions
+        #: For compiled code.
+        self.tables = AcquisitionTables(
             fft_size=grid.fft_size,
-            copies=preamble.repetitions,
+            copies=copies,
             cp_length=grid.cp_length,
             slack=self.slack,
             max_cfo=float(max_cfo),
@@ -81,14 +86,10 @@ class Synchronizer:
             matched=preamble.tones.conj(),
             basis=np.ascontiguousarray(estimator.basis.conj()),
             probe=delay_probe(grid.signed(grid.active), grid.fft_size, self.slack),
+            least_metric=self.threshold,
+            least_content=decision_threshold(_CONTENT_RATE, taps, grid.active.size, self._hypotheses),
+            least_agreement=decision_threshold(_CONTENT_RATE, taps, copies * taps, self._hypotheses),
         )
-        # The metric falls to nothing within 1/R spacings; two cells per that width cover the offsets searched.
-        self._hypotheses = 2 * preamble.repetitions * (2 * max_cfo + 1)
-        span = preamble.repetitions * grid.fft_size
-        self.threshold = decision_threshold(false_alarm_rate, estimator.taps, span, self._hypotheses)
-        taps, copies = estimator.taps, preamble.repetitions
-        self._content = decision_threshold(_CONTENT_RATE, taps, grid.active.size, self._hypotheses)
-        self._agreement = decision_threshold(_CONTENT_RATE, taps, copies * taps, self._hypotheses)
 
     @property
     def reach(self) -> int:
@@ -110,14 +111,12 @@ class Synchronizer:
             losses: samples without evidence, zero in `samples`.
         """
         found, *values = acquire_preamble(
-            samples, losses.before, candidate.start, candidate.fractional_cfo, self._tables
+            samples, losses.before, candidate.start, candidate.fractional_cfo, self.tables
         )
-        if not found:
-            return None
         best = Acquisition(*values)
-        if best.metric < self.threshold or abs(best.cfo) > self._max_cfo + 0.5:
+        if not found or not believed(best.cfo, best.metric, best.content, best.agreement, self.tables):
             return None
-        return best if best.content >= self._content and best.agreement >= self._agreement else None
+        return best
 
     def metric(self, samples: np.ndarray) -> np.ndarray:
         """Projection metric M at every start sample for carrier offset zero, float32 [n - R·N + 1].
@@ -136,19 +135,6 @@ class Synchronizer:
         for first in range(0, count, 1 << 14):
             part = slice(first, min(first + (1 << 14), count))
             spectrum = scipy.fft.fft(windows[part], axis=1, norm="ortho")
-            inside = self._estimator.coordinates(spectrum[:, self._grid.active] * self._tables.matched)
+            inside = self._estimator.coordinates(spectrum[:, self._grid.active] * self.tables.matched)
             metric[part] = np.sum(inside.real**2 + inside.imag**2, axis=1) / (repetitions * whole[part])
         return metric
-
-
-def heard_training(found: Acquisition, losses: Losses, fft_size: int) -> Acquisition:
-    """Leave out training copies with lost samples, as long as two remain to tell noise from signal.
-
-    Args:
-        found: from the synchronizer.
-        losses: samples without evidence.
-        fft_size: samples of a copy.
-    """
-    starts = found.training_start + fft_size * np.arange(found.training.shape[0])
-    heard = losses.within(starts, fft_size) == 0
-    return replace(found, training=found.training[heard]) if np.count_nonzero(heard) >= 2 else found

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.fft
 
 from ..errors import SettingsError
 from ..units import from_db, to_db
-from ._header import encode_header, header_cells
-from ._sequences import qpsk_points, random_bits
+from ._grid_tables import GridTables, grid_tables
+from ._header import encode_header
+from ._interleaving import energy
+from ._modulation import FrameContent, emit_rows, limit, map_rows, modulate
+from ._papr_kernel import clip_and_filter
+from ._sequences import qpsk_state, random_bits
 from .blocks import block_bytes, block_symbols, blocks_per_frame, coded_plan, encode_blocks, split_payload
 from .framing import MAX_COUNT, FrameHeader, FrameLayout, frame_plan, interleave
 from .numerology import Numerology
+from .papr import ClipAndFilter
 from .preamble import Preamble
 
 __all__ = ["Transmission", "Transmitter", "pilot_values"]
 
 _PILOT_SEED = 0x9117
+_FILL_SEED = 0xF111
 
 
 def pilot_values(numerology: Numerology, n_symbols: int) -> np.ndarray:
     """Pilots of the symbols after the preamble, float32 [n_symbols, Np] of ±1; they differ, so no line spectrum."""
-    return _pilots(numerology.pilots.size, n_symbols)
+    # Shorter tables begin longer ones: few lengths are kept.
+    return _pilots(numerology.pilots.size, 1 << max(8, (n_symbols - 1).bit_length()))[:n_symbols]
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=32)
 def _pilots(per_symbol: int, n_symbols: int) -> np.ndarray:
     values = 1.0 - 2.0 * random_bits(_PILOT_SEED, n_symbols * per_symbol).astype(np.float32)
     values.setflags(write=False)
@@ -47,6 +54,8 @@ class Transmission:
         papr_db: peak-to-average power ratio of the burst before clipping.
         mean_power: mean of |x|² over the burst without gaps, linear, full scale 1.
         clipped: samples whose magnitude was cut to full scale.
+        papr_evm_db: what lowering the peaks cost: error of the payload's data subcarriers relative to their power; -inf
+            where no symbol had such peaks, None without `papr_reduction`.
     """
 
     samples: np.ndarray
@@ -56,6 +65,7 @@ class Transmission:
     papr_db: float
     mean_power: float
     clipped: int
+    papr_evm_db: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,9 @@ class Transmitter:
         backoff_db: mean power below full scale, >= 0. OFDM peaks beyond it are clipped (and counted): one sample in
             10^7 at the default, exp(-10^(backoff_db/10)).
         gap_samples: zeros before and after the burst.
+        papr_reduction: lowers the peaks at the price of EVM, so that less back-off will do; None, the default, leaves
+            them: soft symbols carry a picture in their very values, and clipping noise, unlike thermal noise, remains
+            however good the channel is.
 
     Raises:
         SettingsError: a value out of range.
@@ -77,7 +90,10 @@ class Transmitter:
     frame_symbols: int = 2048
     backoff_db: float = 12.0
     gap_samples: int = 512
-    _preamble: Preamble = field(init=False, repr=False, compare=False)
+    papr_reduction: ClipAndFilter | None = None
+    _tables: GridTables = field(init=False, repr=False, compare=False)
+    _amplitude: np.float32 = field(init=False, repr=False, compare=False)
+    _beginning: np.ndarray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.frame_symbols <= MAX_COUNT:
@@ -86,7 +102,11 @@ class Transmitter:
             raise SettingsError(f"backoff_db is {self.backoff_db}; it must lie in 0…60")
         if self.gap_samples < 0:
             raise SettingsError(f"gap_samples is {self.gap_samples}; it must not be negative")
-        object.__setattr__(self, "_preamble", Preamble(self.numerology))
+        preamble = Preamble(self.numerology)
+        amplitude = np.float32(np.sqrt(from_db(-self.backoff_db) / self.numerology.occupied_fraction))
+        object.__setattr__(self, "_tables", grid_tables(preamble))
+        object.__setattr__(self, "_amplitude", amplitude)
+        object.__setattr__(self, "_beginning", amplitude * preamble.samples)
 
     def transmit_symbols(self, symbols: np.ndarray, descriptor: bytes, seed: int) -> Transmission:
         """Uncoded soft symbols.
@@ -99,10 +119,11 @@ class Transmitter:
         Raises:
             SettingsError: empty, not finite or wrongly scaled symbols, or a descriptor that is too long.
         """
-        symbols = np.asarray(symbols, np.complex64)
-        if symbols.ndim != 1 or symbols.size == 0 or not np.isfinite(symbols).all():
+        symbols = np.ascontiguousarray(symbols, np.complex64)
+        total = energy(symbols) if symbols.ndim == 1 and symbols.size else math.nan
+        if not math.isfinite(total):
             raise SettingsError(f"symbols must be finite complex64 [n], n >= 1, not of shape {list(symbols.shape)}")
-        power = float(np.mean(symbols.real**2 + symbols.imag**2))
+        power = total / symbols.size
         # A handful of points scatters around the mean power of its constellation; a picture does not.
         if not abs(power - 1) < 0.05 + 5 / np.sqrt(symbols.size):
             raise SettingsError(f"mean symbol power is {power:.4g}; it must be 1: divide by its square root")
@@ -163,47 +184,63 @@ class Transmitter:
         return [block_symbols(count, scheme) for count in coded_plan(n_blocks, n_frames)]
 
     def _frame_length(self, n_symbols: int) -> int:
-        grid = self.numerology
-        header = header_cells(grid.data.size) // grid.data.size
-        return self._preamble.length + grid.symbol_length * (header + FrameLayout.of(n_symbols, grid).length)
+        symbols = self._tables.header_symbols + FrameLayout.of(n_symbols, self.numerology).length
+        return self._beginning.size + symbols * self.numerology.symbol_length
 
     def _burst(
         self, headers: Sequence[FrameHeader], parts: Sequence[np.ndarray], n_payload: int, seed: int
     ) -> Transmission:
-        frames = [self._frame(header, part, seed) for header, part in zip(headers, parts, strict=True)]
-        burst = np.concatenate(frames)
-        burst *= np.float32(np.sqrt(from_db(-self.backoff_db) / self.numerology.occupied_fraction))
-        power = burst.real**2 + burst.imag**2
-        mean, peak = float(np.mean(power, dtype=np.float64)), float(power.max())
-        over = power > 1.0
-        # The margin keeps rounding from leaving a magnitude of 1 + 1e-7.
-        burst[over] *= np.float32(1 - 1e-6) / np.sqrt(power[over])
-        gap = np.zeros(self.gap_samples, np.complex64)
+        lengths = [self._frame_length(part.size) for part in parts]
+        gap, air = self.gap_samples, sum(lengths)
+        samples = np.empty(air + 2 * gap, np.complex64)
+        samples[:gap] = 0
+        samples[gap + air :] = 0
+        levels = np.zeros(4)
+        errors = np.zeros(2)
+        filling = qpsk_state(seed ^ _FILL_SEED)
+        start = gap
+        for header, part, length in zip(headers, parts, lengths, strict=True):
+            self._frame(header, part, filling, samples[start : start + length], levels, errors)
+            start += length
+        before, peak, cut, clipped = levels.tolist()
+        error, reference = errors.tolist()
         return Transmission(
-            samples=np.concatenate([gap, burst, gap]),
-            n_frames=len(frames),
+            samples=samples,
+            n_frames=len(parts),
             n_payload_symbols=n_payload,
-            n_air_samples=burst.size,
-            papr_db=to_db(peak / mean),
-            mean_power=float(np.mean(burst.real**2 + burst.imag**2, dtype=np.float64)),
-            clipped=int(np.count_nonzero(over)),
+            n_air_samples=air,
+            papr_db=to_db(peak * air / before),
+            mean_power=(before - cut) / air,
+            clipped=int(clipped),
+            papr_evm_db=None if self.papr_reduction is None else to_db(error / reference),
         )
 
-    def _frame(self, header: FrameHeader, payload: np.ndarray, seed: int) -> np.ndarray:
-        grid = self.numerology
-        n_data = grid.data.size
-        cells = encode_header(header.pack(), header_cells(n_data))
-        layout = FrameLayout.of(payload.size, grid)
-        n_header = cells.size // n_data
-        is_data = np.concatenate([np.ones(n_header, bool), ~layout.is_training])
-        capacity = int(np.count_nonzero(is_data)) * n_data
-        fill = qpsk_points(seed ^ 0xF111, capacity - cells.size - payload.size)
-        spectrum = np.zeros((is_data.size, grid.fft_size), np.complex64)
-        data = np.zeros((is_data.size, n_data), np.complex64)
-        data[is_data] = np.concatenate([cells, payload, fill]).reshape(-1, n_data)
-        spectrum[:, grid.data] = data
-        spectrum[:, grid.pilots] = pilot_values(grid, is_data.size)
-        spectrum[np.ix_(~is_data, grid.active)] = self._preamble.tones
-        symbols = scipy.fft.ifft(spectrum, axis=1, norm="ortho", overwrite_x=True)
-        with_prefix = np.concatenate([symbols[:, grid.fft_size - grid.cp_length :], symbols], axis=1)
-        return np.concatenate([self._preamble.samples, with_prefix.reshape(-1)])
+    def _frame(
+        self,
+        header: FrameHeader,
+        payload: np.ndarray,
+        filling: np.uint64,
+        out: np.ndarray,
+        levels: np.ndarray,
+        errors: np.ndarray,
+    ) -> None:
+        """Samples of one frame into `out`; what `limit` measures into `levels`, error and data energy into `errors`."""
+        grid, tables, beginning = self.numerology, self._tables, self._beginning
+        cells = encode_header(header.pack(), tables.header_symbols * grid.data.size)
+        is_training = FrameLayout.of(payload.size, grid).is_training
+        n_symbols = tables.header_symbols + is_training.size
+        content = FrameContent(cells, payload, filling, pilot_values(grid, n_symbols), is_training)
+        if self.papr_reduction is None:
+            modulate(tables, content, beginning, self._amplitude, out, levels)
+            return
+        rows = np.zeros((n_symbols, grid.fft_size), np.complex64)
+        map_rows(tables, content, 0, 0, rows)
+        in_payload = tables.header_symbols + np.flatnonzero(~is_training)
+        highest = np.float32(from_db(self.papr_reduction.peak_db) * grid.occupied_fraction)
+        iterations = self.papr_reduction.iterations
+        clip_and_filter(rows, np.arange(tables.header_symbols), grid.data, highest, iterations)
+        errors += clip_and_filter(rows, in_payload, grid.data, highest, iterations)
+        first = out[: beginning.size]
+        first[:] = beginning
+        limit(first, levels)
+        emit_rows(rows, grid.cp_length, self._amplitude, out[beginning.size :], levels)

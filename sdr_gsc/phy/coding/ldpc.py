@@ -1,4 +1,4 @@
-"""Quasi-cyclic LDPC codes of IEEE 802.11: systematic encoder and layered min-sum decoder for batches of blocks."""
+"""Quasi-cyclic LDPC codes of IEEE 802.11: systematic encoder and layered decoder for batches of blocks."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
+from numba import njit
 
 from ...errors import SettingsError
-from ._min_sum import min_sum
+from ._layered import decode_word, workspace
+from ._quasi_cyclic import CodeTables, code_tables, encode_word, word_buffer
 from .ldpc_tables import shift_table
 
 __all__ = ["Decoded", "LdpcCode"]
-
-_ALPHA = 0.75  # normalization of min-sum check messages
-_LLR_LIMIT = 1e6  # keeps sums of messages finite when a caller passes infinite ratios
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,17 @@ class LdpcCode:
         n: block length in bits.
         k: information bits per block.
         shifts: int16 [(n - k) / Z, 24] shift table, -1 where a block is all zero.
+        tables: what compiled encoders and decoders of the code need.
     """
 
     n: int
     k: int
     shifts: npt.NDArray[np.int16] = field(repr=False, compare=False)
+    tables: CodeTables = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Derive the tables."""
+        object.__setattr__(self, "tables", code_tables(self.shifts, self.block_size))
 
     @classmethod
     def ieee80211n(cls, n: int, rate: Fraction | str) -> LdpcCode:
@@ -96,10 +101,6 @@ class LdpcCode:
     def encode(self, bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Code words of a batch.
 
-        The checks of block row i sum the information to s_i. Adding all block rows leaves p_0 = sum_i s_i, because the
-        double diagonal and the two equal shifts of the first parity column cancel; the other parity blocks follow by
-        substitution along the diagonal.
-
         Args:
             bits: uint8 [B, k], values 0 and 1.
 
@@ -113,33 +114,15 @@ class LdpcCode:
             raise SettingsError(f"information bits of shape {bits.shape}: needed [blocks, {self.k}].")
         if bits.size and bits.max() > 1:
             raise SettingsError(f"bit value {bits.max()}: needed 0 or 1; unpack bytes with numpy.unpackbits first.")
-        size, (n_rows, n_columns) = self.block_size, self.shifts.shape
-        n_information = n_columns - n_rows
-        word = np.empty((bits.shape[0], n_columns, size), np.uint8)
-        word[:, :n_information] = bits.reshape(-1, n_information, size)
-        # Two periods side by side turn every cyclic shift into a plain slice.
-        unrolled = np.concatenate((word[:, :n_information], word[:, :n_information]), axis=2)
-        sums = np.zeros((n_rows, bits.shape[0], size), np.uint8)
-        for row in range(n_rows):
-            for column in np.flatnonzero(self.shifts[row, :n_information] >= 0):
-                shift = self.shifts[row, column]
-                sums[row] ^= unrolled[:, column, shift : shift + size]
-        first = np.bitwise_xor.reduce(sums, axis=0)
-        word[:, n_information] = first
-        previous = np.zeros_like(first)
-        for row in range(n_rows - 1):
-            shift = self.shifts[row, n_information]
-            following = sums[row] ^ previous
-            if shift >= 0:
-                following ^= np.roll(first, -shift, axis=-1)
-            word[:, n_information + 1 + row] = following
-            previous = following
-        return word.reshape(-1, self.n)
+        words = np.empty((bits.shape[0], self.n), np.uint8)
+        _encode_batch(np.ascontiguousarray(bits, np.uint8), self.tables, words)
+        return words
 
     def decode(self, llr: npt.NDArray[np.float32], iterations: int = 20) -> Decoded:
-        """Layered normalized min-sum decoding (Chen et al., IEEE Trans. Commun. 53(8), 2005; Hocevar, SiPS 2004).
+        """Layered belief propagation (Hocevar, SiPS 2004) with the check node of A-Min*, see `_layered`.
 
-        Each block stops as soon as its parity checks hold.
+        Each block stops as soon as its parity checks hold. Ratios count as they are, rounded to 1/16; a block whose
+        ratios are all too small to be true (a mean below 4 k/n) is scaled up.
 
         Args:
             llr: float32 [B, n], log P(0)/P(1); 0 is an erased bit, NaN counts as one, infinities as certainty.
@@ -155,25 +138,11 @@ class LdpcCode:
             raise SettingsError(f"likelihood ratios of shape {llr.shape}: needed [blocks, {self.n}].")
         if iterations < 1:
             raise SettingsError(f"{iterations} decoder iterations: needed at least 1.")
-        block_rows, columns = np.nonzero(self.shifts >= 0)
-        starts = np.searchsorted(block_rows, np.arange(self.shifts.shape[0] + 1)).astype(np.uint64)
         n_blocks = llr.shape[0]
         bits = np.empty((n_blocks, self.k), np.uint8)
         ok = np.empty(n_blocks, np.bool_)
         used = np.empty(n_blocks, np.int32)
-        min_sum(
-            np.ascontiguousarray(llr, np.float32),
-            starts,
-            columns.astype(np.uint64),
-            self.shifts[block_rows, columns].astype(np.uint64),
-            np.uint64(self.block_size),
-            iterations,
-            np.float32(_ALPHA),
-            np.float32(_LLR_LIMIT),
-            bits,
-            ok,
-            used,
-        )
+        _decode_batch(np.ascontiguousarray(llr, np.float32), self.tables, iterations, bits, ok, used)
         return Decoded(bits, ok, used)
 
 
@@ -182,3 +151,27 @@ def _ieee80211n(n: int, rate: Fraction) -> LdpcCode:
     shifts = shift_table(n, rate)
     shifts.setflags(write=False)
     return LdpcCode(n, n - n // shifts.shape[1] * shifts.shape[0], shifts)
+
+
+@njit(cache=True, nogil=True)
+def _encode_batch(bits: npt.NDArray[np.uint8], code: CodeTables, words: npt.NDArray[np.uint8]) -> None:
+    word = word_buffer(code)
+    for block in range(bits.shape[0]):
+        word[: bits.shape[1]] = bits[block]
+        encode_word(word, code)
+        words[block] = word[: words.shape[1]]
+
+
+@njit(cache=True, nogil=True)
+def _decode_batch(
+    llr: npt.NDArray[np.float32],
+    code: CodeTables,
+    iterations: int,
+    bits: npt.NDArray[np.uint8],
+    ok: npt.NDArray[np.bool_],
+    used: npt.NDArray[np.int32],
+) -> None:
+    word, scratch = word_buffer(code), workspace(code)
+    for block in range(llr.shape[0]):
+        ok[block], used[block] = decode_word(llr[block], code, iterations, scratch, word)
+        bits[block] = word[: bits.shape[1]]

@@ -1,4 +1,6 @@
+import re
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,11 +9,11 @@ from hypothesis import strategies as st
 
 from sdr_gsc.errors import SettingsError
 from sdr_gsc.phy._header import HEADER_BYTES, decode_header, encode_header, encode_information, header_cells
-from sdr_gsc.phy._sequences import permutation, qpsk_points, random_bits, random_words
+from sdr_gsc.phy._sequences import permutation, qpsk_points, random_bits
 from sdr_gsc.phy.blocks import block_symbols, coded_plan, decode_blocks, encode_blocks, join_blocks, split_payload
 from sdr_gsc.phy.coding.mcs import MCS_TABLE
-from sdr_gsc.phy.framing import FrameHeader, FrameLayout, deinterleave, frame_plan, interleave
-from sdr_gsc.phy.numerology import Numerology
+from sdr_gsc.phy.framing import MAX_COUNT, MAX_FRAMES, FrameHeader, FrameLayout, deinterleave, frame_plan, interleave
+from sdr_gsc.phy.numerology import FFT_SIZES, Numerology
 
 CELLS = header_cells(48)
 
@@ -19,24 +21,6 @@ CELLS = header_cells(48)
 def header_of(n_symbols: int = 2000, **changes: object) -> FrameHeader:
     fields = {"sequence": 3, "n_symbols": n_symbols, "mcs": None, "n_blocks": 0, "descriptor": b"picture"} | changes
     return FrameHeader(**fields)
-
-
-@given(st.integers(-(2**63), 2**63), st.integers(0, 3000))
-def test_permutation_is_one(seed: int, count: int) -> None:
-    np.testing.assert_array_equal(np.sort(permutation(seed, count)), np.arange(count))
-
-
-def test_sequences_never_change() -> None:
-    # Recordings made today must decode for ever. First outputs of SplitMix64 from state 0, as published with it:
-    published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
-    assert random_words(0, 3).tolist() == published
-    assert random_bits(0, 3).tolist() == [word >> 63 for word in published]
-
-
-def test_qpsk_points_have_unit_power_and_no_mean() -> None:
-    points = qpsk_points(5, 40000)
-    np.testing.assert_allclose(np.abs(points), 1, atol=1e-6)
-    assert abs(points.mean()) < 4 / np.sqrt(40000)
 
 
 @given(st.integers(1, 40000), st.integers(1, 4000))
@@ -50,7 +34,7 @@ def test_plan_fits_and_is_minimal(n_symbols: int, most: int) -> None:
     assert (len(plan) - 1) * most < n_symbols
 
 
-@pytest.mark.parametrize(("n", "most"), [(0, 10), (10, 0), (5000, 1), (10, 40000)])
+@pytest.mark.parametrize(("n", "most"), [(0, 10), (10, 0), (5000, 1), (10, MAX_COUNT + 1)])
 def test_impossible_plans_are_refused(n: int, most: int) -> None:
     with pytest.raises(SettingsError):
         frame_plan(n, most)
@@ -80,6 +64,25 @@ def test_interleaving_spreads_neighbours_over_frames() -> None:
     assert np.ptp(share) < 0.1
 
 
+def test_interleaving_is_a_permutation_and_turns() -> None:
+    """The rule that both ends of a link agree on, in plain words."""
+    symbols = (np.arange(50) + 1).astype(np.complex64)
+    mixed = np.concatenate([symbols, qpsk_points(77, 4)])[permutation(77, 54)]
+    turns = random_bits(77 ^ 0x5CA7, 108).reshape(54, 2) @ [1, 2]
+    np.testing.assert_array_equal(np.concatenate(interleave(symbols, 77, 6)), mixed * np.array([1, 1j, -1, -1j])[turns])
+
+
+def test_interleaving_takes_any_array_of_numbers() -> None:
+    symbols = np.arange(1.0, 41.0)
+    expected = interleave(symbols.astype(np.complex64), 5, 2)
+    for same in (symbols, np.repeat(symbols, 2)[::2].astype(np.complex128)):
+        np.testing.assert_array_equal(interleave(same, 5, 2), expected)
+    frames = {i: (frame.astype(np.complex128), np.full(20, 0.5)) for i, frame in enumerate(expected)}
+    out, variance = deinterleave(frames, 40, 2, 5)
+    assert (out.dtype, variance.dtype) == (np.complex64, np.float32)
+    np.testing.assert_array_equal(out, symbols)
+
+
 def test_padding_has_unit_power() -> None:
     parts = interleave(np.ones(10, np.complex64), 1, 3)
     np.testing.assert_allclose(np.abs(np.concatenate(parts)), 1, atol=1e-6)
@@ -97,13 +100,13 @@ def test_foreign_frames_are_ignored() -> None:
 
 
 @given(
-    st.integers(0, 4095),
-    st.integers(1, 32767),
+    st.integers(0, MAX_FRAMES - 1),
+    st.integers(1, MAX_COUNT),
     st.one_of(st.none(), st.integers(0, len(MCS_TABLE) - 1)),
     st.binary(max_size=32),
 )
 def test_header_round_trip(sequence: int, count: int, scheme: int | None, descriptor: bytes) -> None:
-    blocks = 0 if scheme is None else 1 + count % 16
+    blocks = 0 if scheme is None else 1 + count % (MAX_COUNT // block_symbols(1, scheme))
     n_symbols = count if scheme is None else block_symbols(blocks, scheme)
     header = FrameHeader(sequence, n_symbols, scheme, blocks, descriptor)
     assert len(header.pack()) == HEADER_BYTES
@@ -116,7 +119,7 @@ def test_header_round_trip(sequence: int, count: int, scheme: int | None, descri
         {"sequence": 4096},
         {"sequence": -1},
         {"n_symbols": 0},
-        {"n_symbols": 40000},
+        {"n_symbols": MAX_COUNT + 1},
         {"mcs": len(MCS_TABLE), "n_blocks": 1},
         {"mcs": 0, "n_blocks": 1},
         {"n_blocks": 1},
@@ -128,20 +131,62 @@ def test_impossible_headers_are_refused(changes: dict) -> None:
         header_of(**changes)
 
 
+PAGE = (Path(__file__).parents[4] / "docs" / "conventions.md").read_text(encoding="utf-8")
+
+
+def field_spans() -> dict[str, tuple[int, int]]:
+    """Field -> (first bit, width), as docs/conventions.md says."""
+    rows = re.findall(r"^\| (\d+)–(\d+) \| (\d+) \| (.+?) \|", PAGE, re.MULTILINE)
+    spans = {name: (int(first), int(width)) for first, _, width, name in rows}
+    assert all(int(last) - int(first) + 1 == int(width) for first, last, width, _ in rows)
+    return spans
+
+
+def with_field(packed: bytes, name: str, value: int) -> bytes:
+    first, width = field_spans()[name]
+    shift = 8 * HEADER_BYTES - first - width
+    number = int.from_bytes(packed, "big") & ~(((1 << width) - 1) << shift)
+    return (number | value << shift).to_bytes(HEADER_BYTES, "big")
+
+
+def test_fields_fill_the_header_as_the_page_says() -> None:
+    spans = list(field_spans().values())
+    assert [first for first, _ in spans] == [0, *(first + width for first, width in spans[:-1])]
+    assert sum(spans[-1]) == 8 * HEADER_BYTES
+
+
+def test_fields_stand_where_the_page_says() -> None:
+    descriptor = bytes(range(32))
+    packed = bytes(HEADER_BYTES)
+    for name, value in {
+        "version": 1,
+        "modulation and coding scheme": 15,
+        "sequence": 4005,
+        "count": 200_001,
+        "descriptor": int.from_bytes(descriptor, "big"),
+    }.items():
+        packed = with_field(packed, name, value)
+    assert FrameHeader(4005, 200_001, None, 0, descriptor).pack() == packed
+    coded = with_field(with_field(packed, "modulation and coding scheme", 2), "count", 7)
+    assert FrameHeader(4005, block_symbols(7, 2), 2, 7, descriptor).pack() == coded
+
+
 def test_fields_of_another_version_are_not_understood() -> None:
-    number = int.from_bytes(header_of().pack(), "big")
-    assert FrameHeader.unpack((number ^ (1 << 295)).to_bytes(HEADER_BYTES, "big")) is None
+    for version in (0, 2, 3):
+        assert FrameHeader.unpack(with_field(header_of().pack(), "version", version)) is None
     assert FrameHeader.unpack(bytes(HEADER_BYTES)) is None
 
 
 def test_fields_with_impossible_values_are_not_understood() -> None:
-    packed = int.from_bytes(header_of().pack(), "big")
-    scheme_at, count_at = 4 + 256 + 15 + 12, 4 + 256
-    unknown_scheme = packed & ~(31 << scheme_at) | 20 << scheme_at
-    assert FrameHeader.unpack(unknown_scheme.to_bytes(HEADER_BYTES, "big")) is None
-    assert FrameHeader.unpack((packed & ~(32767 << count_at)).to_bytes(HEADER_BYTES, "big")) is None
-    endless = packed & ~(31 << scheme_at) | 32767 << count_at
-    assert FrameHeader.unpack(endless.to_bytes(HEADER_BYTES, "big")) is None
+    packed = header_of().pack()
+    for scheme in range(len(MCS_TABLE), 15):
+        assert FrameHeader.unpack(with_field(packed, "modulation and coding scheme", scheme)) is None
+    assert FrameHeader.unpack(with_field(packed, "count", 0)) is None
+    coded = with_field(packed, "modulation and coding scheme", 0)
+    most = MAX_COUNT // block_symbols(1, 0)
+    assert FrameHeader.unpack(with_field(coded, "count", most)) is not None
+    assert FrameHeader.unpack(with_field(coded, "count", most + 1)) is None
+    assert FrameHeader.unpack(with_field(coded, "count", MAX_COUNT)) is None
 
 
 @pytest.mark.parametrize("data_subcarriers", [48, 96, 192, 384, 768])
@@ -196,6 +241,18 @@ def test_training_symbols_are_spaced(n_symbols: int) -> None:
     gaps = np.diff(np.concatenate([[-1], np.flatnonzero(layout.is_training)]))
     assert gaps.max() <= 17
     assert np.ptp(gaps) <= 1
+
+
+@pytest.mark.parametrize("size", FFT_SIZES)
+@pytest.mark.parametrize("n_symbols", [1, 8192, MAX_COUNT])
+def test_layouts_hold_their_payload_at_every_size(size: int, n_symbols: int) -> None:
+    grid = Numerology.of(size)
+    layout = FrameLayout.of(n_symbols, grid)
+    payload = np.count_nonzero(~layout.is_training)
+    assert (payload - 1) * grid.data.size < n_symbols <= payload * grid.data.size
+    assert np.diff(np.flatnonzero(np.r_[True, layout.is_training])).max() <= 17
+    with pytest.raises(ValueError, match="read-only"):
+        layout.is_training[0] = True
 
 
 @given(st.integers(1, 200), st.integers(1, 200))

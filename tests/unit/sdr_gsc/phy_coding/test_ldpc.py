@@ -173,20 +173,33 @@ def test_clean_words_need_no_iteration(n, rate):
 
 
 @every_code
-def test_block_errors_are_within_1_25_db_of_the_normal_approximation(n, rate):
+def test_block_errors_are_within_1_db_of_the_normal_approximation(n, rate):
     code = LdpcCode.ieee80211n(n, rate)
     bound_db = brentq(lambda ebn0_db: normal_approximation(n, code.k, ebn0_db) - 1e-2, -1, 8)
     rng = np.random.default_rng(4)
-    bits = rng.integers(0, 2, (400, code.k), dtype=np.uint8)
+    bits = rng.integers(0, 2, (1000, code.k), dtype=np.uint8)
     words = code.encode(bits)
-    good = code.decode(channel(words, bound_db + 1.25, rate, rng), iterations=20)
+    good = code.decode(channel(words, bound_db + 1.0, rate, rng), iterations=20)
     wrong = np.any(good.bits != bits, axis=1)
-    assert wrong.mean() < 0.02
-    assert not np.any(wrong & good.ok)
+    # At n = 648, two code words may be so close that a wrong one is reached; that is no fault of the decoder.
+    assert wrong.mean() < 0.015
+    assert np.mean(wrong & good.ok) <= 0.002
     # Where the best code fails once in two, this one must not do better: the noise is what it claims to be.
     half_db = brentq(lambda ebn0_db: normal_approximation(n, code.k, ebn0_db) - 0.5, -1, 8)
     bad = code.decode(channel(words[:100], half_db, rate, rng), iterations=20)
     assert np.mean(np.any(bad.bits != bits[:100], axis=1)) > 0.5
+
+
+@pytest.mark.parametrize(("iterations", "gap_db"), [(10, 1.1), (50, 0.75)])
+def test_half_rate_code_of_1944_bits_is_near_the_normal_approximation(iterations, gap_db):
+    code = LdpcCode.ieee80211n(1944, "1/2")
+    bound_db = brentq(lambda ebn0_db: normal_approximation(code.n, code.k, ebn0_db) - 1e-2, -1, 8)
+    rng = np.random.default_rng(15)
+    bits = rng.integers(0, 2, (8000, code.k), dtype=np.uint8)
+    decoded = code.decode(channel(code.encode(bits), bound_db + gap_db, "1/2", rng), iterations)
+    wrong = int(np.any(decoded.bits != bits, axis=1).sum())
+    # 80 errors are expected at a rate of 1e-2.
+    assert 10 < wrong < 80
 
 
 def test_ok_means_that_the_checks_hold_and_failures_use_all_iterations():
@@ -212,12 +225,89 @@ def test_a_block_does_not_depend_on_its_batch():
     np.testing.assert_array_equal(together.iterations, np.concatenate([one.iterations for one in alone]))
 
 
-def test_scaling_the_ratios_changes_nothing():
-    code = LdpcCode.ieee80211n(648, "2/3")
+@pytest.mark.parametrize("factor", [0.6, 0.8, 1.5])
+def test_ratios_may_be_off_by_two_decibels(factor):
+    code = LdpcCode.ieee80211n(1944, "1/2")
     rng = np.random.default_rng(7)
-    bits = rng.integers(0, 2, (20, code.k), dtype=np.uint8)
-    llr = channel(code.encode(bits), 2.5, "2/3", rng)
-    np.testing.assert_array_equal(code.decode(llr).iterations, code.decode(llr * np.float32(0.0625)).iterations)
+    bits = rng.integers(0, 2, (300, code.k), dtype=np.uint8)
+    llr = channel(code.encode(bits), 1.9, "1/2", rng) * np.float32(factor)
+    assert np.mean(np.any(code.decode(llr, iterations=50).bits != bits, axis=1)) < 0.01
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("factor", [1e-30, 1e-3, 0.2])
+def test_ratios_too_small_to_be_true_are_brought_to_scale(rate, factor):
+    code = LdpcCode.ieee80211n(648, rate)
+    rng = np.random.default_rng(12)
+    bits = rng.integers(0, 2, (100, code.k), dtype=np.uint8)
+    llr = channel(code.encode(bits), 3.5 + 2 * float(rate - RATES[0]), rate, rng)
+    np.testing.assert_array_equal(code.decode(llr).bits, bits)
+    np.testing.assert_array_equal(code.decode(llr * np.float32(factor)).bits, bits)
+
+
+def test_huge_ratios_neither_overflow_nor_drown_the_others():
+    code = LdpcCode.ieee80211n(1944, "1/2")
+    rng = np.random.default_rng(13)
+    bits = rng.integers(0, 2, (50, code.k), dtype=np.uint8)
+    words = code.encode(bits)
+    llr = channel(words, 1.6, "1/2", rng)
+    sure = rng.random(llr.shape) < 0.3
+    llr[sure] = ((1 - 2.0 * words[sure]) * 3e38).astype(np.float32)
+    decoded = code.decode(llr, iterations=50)
+    np.testing.assert_array_equal(decoded.bits, bits)
+    # Certainty of the wrong kind: nothing good can come of it, but it must end.
+    llr[sure] *= -1
+    assert not code.decode(llr, iterations=50).ok.any()
+
+
+def reference(code, llr, iterations):
+    """The decoder of the docstring of `_layered`, one check at a time, in integers: bits and iterations of a block."""
+    shifts, size = code.shifts.astype(int), code.block_size
+    limit = 32767 // (1 + np.count_nonzero(shifts >= 0, axis=0).max())
+    posterior = np.clip(np.rint(llr * np.float32(16)), -limit, limit).astype(int)
+    matrix = code.parity_check_matrix()
+    messages = [np.zeros(int(count), int) for count in np.diff(matrix.indptr)]
+
+    def together(a, b):
+        least, most = min(a, b), max(a, b)
+        return least - min(max(42 - (most - least), 0), least) // 4
+
+    def is_code_word():
+        return not np.any(matrix @ (posterior < 0) % 2) and np.all(posterior != 0)
+
+    spent = 0
+    while not is_code_word() and spent < iterations:
+        for check in range(code.n - code.k):
+            variables = matrix.indices[matrix.indptr[check] : matrix.indptr[check + 1]]
+            # The kernel takes the columns that many checks use last; the sum of a row depends on the order.
+            weights = np.count_nonzero(shifts >= 0, axis=0)[variables // size]
+            order = np.lexsort((variables // size, weights))
+            known = posterior[variables] - messages[check]
+            least = others = limit
+            for magnitude in np.abs(known)[order]:
+                others = together(others, max(magnitude, least))
+                least = min(magnitude, least)
+            said = np.where(np.abs(known) == least, others, together(least, others))
+            said = np.where((known < 0) ^ (np.count_nonzero(known < 0) % 2 == 1), -said, said)
+            messages[check] = said
+            posterior[variables] = known + said
+        spent += 1
+    return posterior[: code.k] < 0, spent
+
+
+@pytest.mark.parametrize(("n", "rate", "ebn0_db"), [(648, "1/2", 1.5), (648, "5/6", 3.4), (1944, "2/3", 2.0)])
+def test_decoder_is_the_one_that_is_described(n, rate, ebn0_db):
+    code = LdpcCode.ieee80211n(n, rate)
+    rng = np.random.default_rng(14)
+    bits = rng.integers(0, 2, (3, code.k), dtype=np.uint8)
+    llr = channel(code.encode(bits), ebn0_db, rate, rng)
+    llr[0, :30] = 0
+    decoded = code.decode(llr, iterations=4)
+    for block in range(3):
+        expected, spent = reference(code, llr[block], 4)
+        np.testing.assert_array_equal(decoded.bits[block], expected)
+        assert decoded.iterations[block] == spent
+    assert decoded.iterations.max() > 1
 
 
 def test_erasures_are_filled_and_certainty_may_be_infinite():

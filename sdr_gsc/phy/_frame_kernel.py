@@ -1,0 +1,208 @@
+"""Compiled stages of a frame, one call each.
+
+Results go into arrays that the caller brings: making arrays for Python inside compiled code takes longer than much of
+what happens here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ._acquisition import acquire_preamble, believed, lost_within
+from ._channel_kernel import ChannelTables, likeliest_profile, static_estimate, together
+from ._equalizer_kernel import mean_of_finite, modulation_error, subcarrier_snr
+from ._header import read_header, write_header
+from ._header_kernel import Base, header_cells_of, open_frame
+from ._payload_kernel import Middle, finish_payload, observe_payload
+from ._pilot_kernel import DelayFit
+from ._receiver_tables import ReceiverTables
+
+__all__ = ["FINAL_FIGURES", "FIRST_FIGURES", "FOUND", "GOOD", "NOTHING", "find_frame", "read_frame"]
+
+#: What `find_frame` found.
+NOTHING, FOUND, GOOD = 0, 1, 2
+FIRST_FIGURES = 10
+FINAL_FIGURES = 7
+#: Scatter of the observations, in standard deviations above what noise explains, below which no motion is looked for.
+_CALM = 1.5
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_frame(
+    samples: np.ndarray,
+    lost_before: np.ndarray,
+    candidate: int,
+    fractional: float,
+    earliest: int,
+    pilot_tones: np.ndarray,
+    tables: ReceiverTables,
+    figures: np.ndarray,
+    fields: np.ndarray,
+    training: np.ndarray,
+    response: np.ndarray,
+) -> int:
+    """Acquire a preamble near a candidate and decode the header behind it.
+
+    A walking phase follows a noisy oscillator; at low SNR it follows the noise, and a line is the better guess: a
+    header that fails with the one is tried with the other.
+
+    Args:
+        samples: complex64 [n].
+        lost_before: int64 [n + 1] or empty.
+        candidate: where the preamble seems to begin.
+        fractional: carrier offset modulo one spacing.
+        earliest: first sample of the first training copy, at the least.
+        pilot_tones: complex64 [H, Np], conjugate transmitted pilots of the header.
+        tables: of the receiver.
+        figures: float64 [10], filled: start of the first training copy's window, carrier offset in spacings, metric,
+            delay of the first path beyond window and slack in samples, thermal noise variance of a tone, standard
+            deviation of the phase's slope, delay offset in samples, delay rate in samples per sample, slope of the
+            phase in rad per symbol, training copies that were heard.
+        fields: uint8 [37], filled: of the header.
+        training: complex64 [R, Na], filled: channel that each heard copy saw.
+        response: complex64 [1, Na], filled: channel.
+
+    Returns:
+        NOTHING, FOUND (a preamble without a good header) or GOOD.
+    """
+    grid = tables.grid
+    found, start, _, cfo, metric, content, agreement, copies = acquire_preamble(
+        samples, lost_before, candidate, fractional, tables.acquisition
+    )
+    if not found or start < earliest or not believed(cfo, metric, content, agreement, tables.acquisition):
+        return NOTHING
+    if lost_before.size > 0:
+        copies = _heard_copies(copies, lost_before, start, grid.fft_size)
+    opening = open_frame(samples, lost_before, start, cfo, copies, tables.acquisition.probe, tables.channel, grid)
+    cells, variance, fit, slope = header_cells_of(opening, pilot_tones, True, grid)
+    good = read_header(cells.view(np.float32), variance, tables.header, fields)
+    if not good:
+        cells, variance, fit, slope = header_cells_of(opening, pilot_tones, False, grid)
+        good = read_header(cells.view(np.float32), variance, tables.header, fields)
+    base = opening.base
+    heard = base.training.shape[0]
+    figures[0], figures[1], figures[2], figures[3] = base.start, cfo, metric, opening.delay
+    figures[4], figures[5] = base.scatter, base.slope_deviation
+    figures[6], figures[7], figures[8], figures[9] = fit.offset, fit.rate, slope, heard
+    training[:heard] = base.training
+    response[:] = base.response
+    return GOOD if good else FOUND
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _heard_copies(copies: np.ndarray, lost_before: np.ndarray, start: int, fft_size: int) -> np.ndarray:
+    """Copies without lost samples, as long as two remain to tell noise from signal."""
+    heard = np.empty_like(copies)
+    count = 0
+    for r in range(copies.shape[0]):
+        if lost_within(lost_before, start + r * fft_size, fft_size) == 0:
+            heard[count] = copies[r]
+            count += 1
+    return heard[:count] if count >= 2 else copies
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def read_frame(
+    samples: np.ndarray,
+    lost_before: np.ndarray,
+    figures: np.ndarray,
+    fields: np.ndarray,
+    training: np.ndarray,
+    base_response: np.ndarray,
+    pilot_tones: np.ndarray,
+    known: np.ndarray,
+    reference: np.ndarray,
+    data: np.ndarray,
+    levels: int,
+    half_spacing: float,
+    response: np.ndarray,
+    error_variance: np.ndarray,
+    tables: ReceiverTables,
+    final: np.ndarray,
+    symbols: np.ndarray,
+    variance: np.ndarray,
+    snr_db: np.ndarray,
+    error_db: np.ndarray,
+    seen_at: np.ndarray,
+    seen_symbols: np.ndarray,
+    seen: np.ndarray,
+) -> int:
+    """Demodulate a frame whose header is known.
+
+    Without a given channel it is taken to stand still, unless the known symbols contradict; then nothing is equalized,
+    and the caller comes back with a channel that moves.
+
+    Args:
+        samples: complex64 [n].
+        lost_before: int64 [n + 1] or empty.
+        figures: from `find_frame`; so are the next three.
+        fields: uint8 [37].
+        training: complex64 [R, Na].
+        base_response: complex64 [1, Na].
+        pilot_tones: complex64 [S, Np], conjugate transmitted pilots of all symbols.
+        known: int64 [K], indices of the header's symbols and of the training symbols behind it.
+        reference: complex64 [K, Na], what they carried, the header's data still missing.
+        data: int64 [P], indices of the payload's symbols.
+        levels: of the constellation per axis, 0 for none.
+        half_spacing: between its levels.
+        response: complex64 [S, Na], a channel that moves; or [1, Na], filled with one that does not.
+        error_variance: float32 [S, Na] of a given channel; [0, Na] to estimate one.
+        tables: of the receiver.
+        final: float64 [7], filled: mean of the finite variances (or NaN), thermal noise, distortion, delay rate in
+            samples per sample, slope of the phase in rad per symbol, mean channel power, mean squared modulation error
+            (NaN without constellation).
+        symbols: complex64 [n], filled: the payload's first n symbols, unbiased, 0 where lost.
+        variance: float32 [n], filled: inf where lost.
+        snr_db: float32 [Na], filled: Es/N0 per subcarrier.
+        error_db: float32 [Nd], filled where there is a constellation: modulation error per data subcarrier.
+        seen_at: float64 [3 + K - H], filled: when the channel was observed, samples; so are the next two.
+        seen_symbols: float64 [3 + K - H], symbols that each observation is the mean of.
+        seen: complex64 [3 + K - H, Na], observations.
+
+    Returns:
+        0 if the frame was equalized, else the number of observations.
+    """
+    grid = tables.grid
+    heard = int(figures[9])
+    base = Base(int(figures[0]), training[:heard], base_response, figures[4], figures[5])
+    drift = DelayFit(figures[6], figures[7], 0.0, 0.0, 0.0)
+    cells = np.empty(grid.header_symbols * grid.data.size, np.complex64)
+    write_header(fields, tables.header, cells.view(np.float32))
+    sent = reference.copy()
+    for row in range(grid.header_symbols):
+        for j in range(grid.data.size):
+            sent[row, grid.data_at[j]] = cells[row * grid.data.size + j]
+    middle = observe_payload(samples, lost_before, figures[1], base, drift, pilot_tones, known, sent, grid)
+    if error_variance.shape[0] == 0:
+        calm, still, error_variance = _still_channel(middle, base, tables.channel)
+        if not calm:
+            count = middle.seen_at.size
+            seen_at[:count], seen_symbols[:count], seen[:count] = middle.seen_at, middle.seen_symbols, middle.seen
+            return count
+        response[:] = still
+    payload = finish_payload(middle, base, response, error_variance, pilot_tones, known, data, grid)
+    symbols[:] = payload.symbols[: symbols.size]
+    variance[:] = payload.variance[: symbols.size]
+    noise = payload.noise
+    final[0], final[1], final[2] = mean_of_finite(variance), noise.thermal, noise.distortion
+    final[3], final[4] = payload.fit.rate, payload.slope
+    final[5] = subcarrier_snr(response, noise.thermal, noise.distortion, snr_db)
+    final[6] = np.nan
+    if levels > 0:
+        final[6] = modulation_error(symbols, variance, levels, half_spacing, error_db)
+    return 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _still_channel(middle: Middle, base: Base, tables: ChannelTables) -> tuple[bool, np.ndarray, np.ndarray]:
+    """Whether the channel seems to stand still; its response complex64 [1, Na] and error variance if it does."""
+    _, mean, remainder, scatter = together(middle.seen, middle.seen_symbols, tables)
+    # Both what the observations scatter and what the training copies scatter are estimates.
+    own = 1.0 / (max(middle.seen_symbols.size - 1, 1) * mean.size)
+    copies = 1.0 / ((base.training.shape[0] - 1) * base.training.shape[1])
+    noise = base.scatter / middle.seen_symbols.sum()
+    profile, power, _ = likeliest_profile(mean, noise, tables)
+    response, variance = static_estimate(mean, remainder, noise, profile, power, tables)
+    calm = scatter <= base.scatter * (1.0 + _CALM * np.sqrt(own + copies))
+    return calm, response.reshape(1, -1), variance.reshape(1, -1)
