@@ -30,22 +30,26 @@ class ChannelTables(NamedTuple):
 
     Attributes:
         basis: complex64 [Na, D], orthonormal columns that span every channel of D taps on the occupied tones.
+        dual: complex64 [Na, D], conjugate of `basis`.
         turns: complex64 [P, D, D], from coordinates in the common basis to a profile's own, c' = turn c.
         vectors: complex64 [P, Na, D], U.
         powers: float32 [P, Na, D], |U|².
         eigenvalues: float64 [P, D], Λ, for a channel of mean power 1.
         front_turns: complex64 [F, D, D], of a few profiles with a sharp first path, to place it.
         front_eigenvalues: float64 [F, D], of the same.
+        moves: complex64 [2M + 1, Na], what moving the window by -M…M samples does to the tones: exp(j2πks/N).
         outside: float32 [Na], share of each tone that lies outside the subspace, 1 - Σ|basis|².
     """
 
     basis: np.ndarray
+    dual: np.ndarray
     turns: np.ndarray
     vectors: np.ndarray
     powers: np.ndarray
     eigenvalues: np.ndarray
     front_turns: np.ndarray
     front_eigenvalues: np.ndarray
+    moves: np.ndarray
     outside: np.ndarray
 
 
@@ -108,10 +112,10 @@ def profile_score(turned: np.ndarray, eigenvalues: np.ndarray, power: float, noi
     """Log-likelihood of coordinates in a profile's eigenvectors."""
     score = 0.0
     product = 1.0
-    scale = power / noise_variance
+    scale, precision = power / noise_variance, 1.0 / noise_variance
     for d in range(turned.size):
         total = 1.0 + scale * eigenvalues[d]
-        score -= (turned[d].real * turned[d].real + turned[d].imag * turned[d].imag) / (total * noise_variance)
+        score -= (turned[d].real * turned[d].real + turned[d].imag * turned[d].imag) * precision / total
         product *= total
         if product > 1e200:  # one logarithm per run of factors
             score -= np.log(product)
@@ -181,7 +185,7 @@ def together(
         channel stood still.
     """
     basis = tables.basis
-    coordinates = np.dot(seen, np.conj(basis))
+    coordinates = np.dot(seen, tables.dual)
     mean_tones = np.zeros(basis.shape[0], np.complex64)
     mean = np.zeros(basis.shape[1], np.complex64)
     total = symbols.sum()

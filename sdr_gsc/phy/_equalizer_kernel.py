@@ -112,7 +112,9 @@ def equalize_symbols(
     error_variance: np.ndarray,
     noise: Noise,
     grid: GridTables,
-) -> tuple[np.ndarray, np.ndarray]:
+    symbols: np.ndarray,
+    variance: np.ndarray,
+) -> None:
     """Unbiased data symbols in units of mean symbol power 1, and their error variance.
 
     y = Y/H · exp(j(2πkτ/N - φ)) and, with v the thermal noise, ε the error variance of H, κ the distortion, σ_φ² and
@@ -131,13 +133,11 @@ def equalize_symbols(
         error_variance: float32 [S or 1, Na].
         noise: level.
         grid: tables.
-
-    Returns:
-        complex64 [P·Nd] and float32 [P·Nd]; 0 and inf where the channel is zero.
+        symbols: complex64 [n], n <= P·Nd, filled; 0 where the channel is zero.
+        variance: float32 [n], filled; inf where the channel is zero.
     """
     n, n_data = np.uint64(grid.fft_size), np.uint64(grid.data.size)
-    symbols = np.empty(which.size * n_data, np.complex64)
-    variance = np.empty(which.size * n_data, np.float32)
+    size = np.uint64(symbols.size)
     strongest = np.float32(0)
     for row in response:
         for value in row:
@@ -147,7 +147,7 @@ def equalize_symbols(
     bins = np.empty(n_data, np.uint64)
     ramp = np.zeros(n, np.float32)
     gain_i, gain_q = np.zeros(n, np.float32), np.zeros(n, np.float32)
-    turn_i, turn_q = np.zeros(n, np.float32), np.zeros(n, np.float32)
+    turn_i, turn_q = np.zeros(n, np.float32), np.zeros(n, np.float32)  # gain included
     step_i, step_q = np.zeros(n, np.float32), np.zeros(n, np.float32)
     base, square = np.zeros(n_data, np.float32), np.zeros(n_data, np.float32)
     spacing = times[1] - times[0] if times.size > 1 else 0.0
@@ -167,8 +167,9 @@ def equalize_symbols(
     for row in range(np.uint64(which.size)):
         s = which[row]
         to = row * n_data
+        wanted = min(n_data, size - to)
         if not usable[s]:
-            for j in range(n_data):
+            for j in range(wanted):
                 symbols[to + j] = 0
                 variance[to + j] = np.inf
             continue
@@ -183,11 +184,12 @@ def equalize_symbols(
                 gain_q[bins[j]] = -h.imag * inverse
                 left = (error_variance[at, grid.data_at[j]] + np.float32(noise.thermal)) * inverse + constant
                 base[j] = left if alive else np.float32(np.inf)
-        if last < 0 or s - last > 4 or s // _FRESH != last // _FRESH or shift[s] != shift[last]:
+        if moving or last < 0 or s - last > 4 or s // _FRESH != last // _FRESH or shift[s] != shift[last]:
             angle = fit.offset + fit.rate * times[s] - shift[s]
             for j in range(n_data):
-                turn_i[bins[j]] = np.cos(ramp[bins[j]] * angle)
-                turn_q[bins[j]] = np.sin(ramp[bins[j]] * angle)
+                c, d = np.float32(np.cos(ramp[bins[j]] * angle)), np.float32(np.sin(ramp[bins[j]] * angle))
+                turn_i[bins[j]] = gain_i[bins[j]] * c - gain_q[bins[j]] * d
+                turn_q[bins[j]] = gain_i[bins[j]] * d + gain_q[bins[j]] * c
         else:
             for _ in range(s - last):
                 for k in range(n):
@@ -198,19 +200,16 @@ def equalize_symbols(
         c, d = np.float32(np.cos(phase[s])), np.float32(-np.sin(phase[s]))
         first = np.uint64(s) * n * two
         for k in range(n):
-            p = gain_i[k] * turn_i[k] - gain_q[k] * turn_q[k]
-            q = gain_i[k] * turn_q[k] + gain_q[k] * turn_i[k]
-            i = p * c - q * d
-            q = p * d + q * c
+            i = turn_i[k] * c - turn_q[k] * d
+            q = turn_i[k] * d + turn_q[k] * c
             a, b = spectra[first + two * k], spectra[first + two * k + one]
             rails[two * k] = a * i - b * q
             rails[two * k + one] = a * q + b * i
-        for j in range(n_data):
+        for j in range(wanted):
             symbols[to + j] = turned[bins[j]]
         drift = np.float32(max(fit.variance + 2 * fit.covariance * times[s] + fit.rate_variance * times[s] ** 2, 0.0))
-        for j in range(n_data):
+        for j in range(wanted):
             variance[to + j] = base[j] + drift * square[j]
-    return symbols, variance
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -254,7 +253,7 @@ def modulation_error(
     return sums.sum() / counts.sum()
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
 def mean_of_finite(variance: np.ndarray) -> float:
     """Mean of the finite values of float32 [n], NaN if there are none."""
     total, heard = 0.0, 0.0

@@ -181,9 +181,7 @@ def read_frame(
             seen_at[:count], seen_symbols[:count], seen[:count] = middle.seen_at, middle.seen_symbols, middle.seen
             return count
         response[:] = still
-    payload = finish_payload(middle, base, response, error_variance, pilot_tones, known, data, grid)
-    symbols[:] = payload.symbols[: symbols.size]
-    variance[:] = payload.variance[: symbols.size]
+    payload = finish_payload(middle, base, response, error_variance, known, data, grid, symbols, variance)
     noise = payload.noise
     final[0], final[1], final[2] = mean_of_finite(variance), noise.thermal, noise.distortion
     final[3], final[4] = payload.fit.rate, payload.slope

@@ -25,10 +25,6 @@ from ._symbol_kernel import demodulate_symbols, symbol_times
 __all__ = ["Base", "Opening", "header_cells_of", "open_frame", "settle_window"]
 
 
-#: Samples to either side in which the window is settled.
-_SETTLE = 3
-
-
 class Base(NamedTuple):
     """What the training symbols say of a frame.
 
@@ -101,7 +97,7 @@ def open_frame(
             error = row[j] - mean[j]
             scatter += error.real**2 + error.imag**2
     scatter = max(scatter / ((copies - 1) * n_active), 1e-12 * power, 1e-37)
-    moved = settle_window(mean, scatter / copies, tables, grid)
+    moved = settle_window(mean, scatter / copies, tables)
     turned = np.empty((copies, n_active), np.complex64)
     for j in range(n_active):
         # Phase zero of the carrier moves along with the window.
@@ -110,7 +106,7 @@ def open_frame(
         for r in range(copies):
             turned[r, j] = training[r, j] * turn
     start = training_start + moved
-    coordinates = np.dot(mean.reshape(1, -1), np.conj(tables.basis))[0]
+    coordinates = np.dot(mean.reshape(1, -1), tables.dual)[0]
     profile, level, _ = likeliest_profile(coordinates, scatter / copies, tables)
     remainder = mean - np.dot(tables.basis, coordinates)
     response, variance = static_estimate(coordinates, remainder, scatter / copies, profile, level, tables)
@@ -133,7 +129,7 @@ def open_frame(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def settle_window(tones: np.ndarray, noise_variance: float, tables: ChannelTables, grid: GridTables) -> int:
+def settle_window(tones: np.ndarray, noise_variance: float, tables: ChannelTables) -> int:
     """Samples by which to move the window so that a delay profile explains the channel best.
 
     The first path may have faded below the threshold of the acquisition, or leaked ahead of its place; the likelihood
@@ -143,13 +139,13 @@ def settle_window(tones: np.ndarray, noise_variance: float, tables: ChannelTable
         tones: complex64 [Na], channel observed from the acquisition's window.
         noise_variance: of each tone.
         tables: of the channel.
-        grid: tables.
     """
-    places = 2 * _SETTLE + 1
+    places = tables.moves.shape[0]
     turned = np.empty((places, tones.size), np.complex64)
     for place in range(places):
-        turned[place] = turned_tones(tones, place - _SETTLE, grid)
-    coordinates = np.dot(turned, np.conj(tables.basis))
+        for j in range(tones.size):
+            turned[place, j] = tones[j] * tables.moves[place, j]
+    coordinates = np.dot(turned, tables.dual)
     score = -np.inf
     best = 0
     for place in range(places):
@@ -158,24 +154,8 @@ def settle_window(tones: np.ndarray, noise_variance: float, tables: ChannelTable
         # What lies outside the subspace is noise: the likelihood counts it, up to a constant, by what lies inside.
         trial += energy_of(coordinates[place]) / noise_variance
         if trial > score:
-            score, best = trial, place - _SETTLE
+            score, best = trial, place - places // 2
     return best
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def turned_tones(tones: np.ndarray, moved: int, grid: GridTables) -> np.ndarray:
-    """Tones as seen from a window `moved` samples later."""
-    turned = np.empty_like(tones)
-    roots = np.empty(grid.fft_size // 2 + 1, np.complex64)
-    step = np.exp(2j * np.pi * moved / grid.fft_size)
-    now = 1.0 + 0j
-    for k in range(roots.size):
-        roots[k] = now
-        now *= step
-    for j in range(tones.size):
-        k = grid.signed[j]
-        turned[j] = tones[j] * (roots[k] if k >= 0 else np.conj(roots[-k]))
-    return turned
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -206,15 +186,17 @@ def header_cells_of(
     fit = DelayFit(0.0, 0.0, 0.0, 0.0, 0.0)
     for turn in range(2):
         pilots = turn_pilots(
-            opening.values, response, pilot_tones, grid.pilots, ramp, times, shift, opening.usable, fit
+            opening.values, pilot_tones, grid.pilots, ramp, times, shift, opening.usable, fit
         )
         if turn == 0:
-            add_delay_information(pilots, ramp, times, fit, base.scatter, sums)
+            add_delay_information(pilots, response, opening.usable, ramp, times, fit, base.scatter, sums)
             fit = solve_delay(sums, count)
-    total, gain = pilot_sums(pilots, count)
+    total, gain = pilot_sums(pilots, response, opening.usable)
     phase_variance, slope = fit_phase(total, gain, times, base.scatter, guess, phase)
-    symbols, variance = equalize_symbols(
+    symbols = np.empty(count * grid.data.size, np.complex64)
+    variance = np.empty(symbols.size, np.float32)
+    equalize_symbols(
         opening.values, np.arange(count), times, shift, opening.usable, phase, phase_variance, fit,
-        base.response, opening.error_variance, Noise(base.scatter, 0.0), grid,
+        base.response, opening.error_variance, Noise(base.scatter, 0.0), grid, symbols, variance,
     )  # fmt: skip
     return symbols, variance, fit, slope

@@ -21,23 +21,17 @@ def gather_symbols(
         origin: sample at which the rotation is zero.
         out: float32 [S, 2N], filled.
     """
-    size = out.shape[1] // 2
-    table = np.empty(2 * size, np.float32)
+    size, one, two = np.uint64(out.shape[1] // 2), np.uint64(1), np.uint64(2)
+    table_i, table_q = np.empty(size, np.float32), np.empty(size, np.float32)
     for k in range(size):
-        table[2 * k] = np.cos(radians_per_sample * k)
-        table[2 * k + 1] = -np.sin(radians_per_sample * k)
-    turned = np.empty(2 * size, np.float32)
-    for s in range(starts.size):
+        table_i[k], table_q[k] = np.cos(radians_per_sample * k), -np.sin(radians_per_sample * k)
+    flat = out.reshape(-1)
+    for s in range(np.uint64(starts.size)):
         angle = radians_per_sample * (starts[s] - origin)
-        c = np.float32(np.cos(angle))
-        d = np.float32(-np.sin(angle))
+        c, d = np.float32(np.cos(angle)), np.float32(-np.sin(angle))
+        first, to = two * np.uint64(starts[s]), two * s * size
         for k in range(size):
-            turned[2 * k] = table[2 * k] * c - table[2 * k + 1] * d
-            turned[2 * k + 1] = table[2 * k] * d + table[2 * k + 1] * c
-        window = rails[2 * starts[s] : 2 * (starts[s] + size)]
-        row = out[s]
-        for k in range(size):
-            a = window[2 * k]
-            b = window[2 * k + 1]
-            row[2 * k] = a * turned[2 * k] - b * turned[2 * k + 1]
-            row[2 * k + 1] = a * turned[2 * k + 1] + b * turned[2 * k]
+            a, b = rails[first + two * k], rails[first + two * k + one]
+            i, q = table_i[k] * c - table_q[k] * d, table_i[k] * d + table_q[k] * c
+            flat[to + two * k] = a * i - b * q
+            flat[to + two * k + one] = a * q + b * i

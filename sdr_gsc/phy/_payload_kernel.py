@@ -11,7 +11,7 @@ from ._equalizer_kernel import Noise, equalize_symbols, known_tones, noise_level
 from ._grid_tables import GridTables
 from ._header_kernel import Base
 from ._phase_kernel import PhaseGuess, fit_phase
-from ._pilot_kernel import DelayFit, pilot_sums, turn_pilots
+from ._pilot_kernel import DelayFit, Pilots, pilot_sums, turn_pilots
 from ._symbol_kernel import follow_symbols, symbol_times
 
 __all__ = ["Middle", "Payload", "finish_payload", "observe_payload"]
@@ -34,6 +34,7 @@ class Middle(NamedTuple):
         seen_symbols: float64 [J], symbols that each observation is the mean of.
         seen: complex64 [J, Na], the observations.
         tones: complex64 [K, Na], channel as each known symbol saw it, common phase not removed.
+        pilots: of all symbols.
     """
 
     values: np.ndarray
@@ -46,21 +47,18 @@ class Middle(NamedTuple):
     seen_symbols: np.ndarray
     seen: np.ndarray
     tones: np.ndarray
+    pilots: Pilots
 
 
 class Payload(NamedTuple):
-    """A frame's symbols.
+    """What is left to say of a frame's symbols.
 
     Attributes:
-        symbols: complex64 [P·Nd], unbiased, 0 where lost.
-        variance: float32 [P·Nd], inf where lost.
         noise: level.
         fit: delay.
         slope: of the phase, rad per symbol.
     """
 
-    symbols: np.ndarray
-    variance: np.ndarray
     noise: Noise
     fit: DelayFit
     slope: float
@@ -103,11 +101,9 @@ def observe_payload(
     times = symbol_times(total, grid)
     phase = np.empty(total)
     deviation = base.slope_deviation
-    pilots = turn_pilots(
-        values, _at_pilots(base.response, grid), pilot_tones, grid.pilots, _ramp(grid), times, shift, usable, fit
-    )
+    pilots = turn_pilots(values, pilot_tones, grid.pilots, _ramp(grid), times, shift, usable, fit)
     tones = known_tones(values, known, reference, times, shift, fit, grid)
-    sums, gain = pilot_sums(pilots, total)
+    sums, gain = pilot_sums(pilots, _at_pilots(base.response, grid), usable)
     _add_known(tones, known, base.response, usable, sums, gain)
     guess = PhaseGuess(0.0, _SEARCH * deviation, deviation, True)
     _, slope = fit_phase(sums, gain, times, base.scatter, guess, phase)
@@ -133,7 +129,9 @@ def observe_payload(
             seen[count] /= np.float32(seen_symbols[count])
             seen_at[count] /= seen_symbols[count]
             count += 1
-    return Middle(values, times, shift, usable, fit, slope, seen_at[:count], seen_symbols[:count], seen[:count], tones)
+    return Middle(
+        values, times, shift, usable, fit, slope, seen_at[:count], seen_symbols[:count], seen[:count], tones, pilots
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -142,10 +140,11 @@ def finish_payload(
     base: Base,
     response: np.ndarray,
     error_variance: np.ndarray,
-    pilot_tones: np.ndarray,
     known: np.ndarray,
     data: np.ndarray,
     grid: GridTables,
+    symbols: np.ndarray,
+    variance: np.ndarray,
 ) -> Payload:
     """Equalize with the channel estimated from everything known.
 
@@ -154,20 +153,18 @@ def finish_payload(
         base: what the training symbols said.
         response: complex64 [S or 1, Na].
         error_variance: float32 [S or 1, Na].
-        pilot_tones: complex64 [S, Np].
         known: int64 [K].
         data: int64 [P], indices of the payload's symbols.
         grid: tables.
+        symbols: complex64 [n], filled: the payload's first n symbols, unbiased, 0 where lost.
+        variance: float32 [n], filled: inf where lost.
     """
     times, shift, usable = middle.times, middle.shift, middle.usable
     phase = np.empty(times.size)
     guess = PhaseGuess(middle.slope, 2 * np.pi / times.size, 0.0, True)
     # The delay stays: what an imperfect channel at the pilots made it miss, the channel estimated with it took up.
     fit = middle.fit
-    pilots = turn_pilots(
-        middle.values, _at_pilots(response, grid), pilot_tones, grid.pilots, _ramp(grid), times, shift, usable, fit
-    )
-    sums, gain = pilot_sums(pilots, times.size)
+    sums, gain = pilot_sums(middle.pilots, _at_pilots(response, grid), usable)
     _add_known(middle.tones, known, response, usable, sums, gain)
     phase_variance, slope = fit_phase(sums, gain, times, base.scatter, guess, phase)
     residual = 0.0
@@ -188,10 +185,11 @@ def finish_payload(
         power /= known.size * grid.active.size
         residual = max(residual / (rows * grid.active.size), 1e-12 * power)
         noise = noise_level(base.scatter, (base.training.shape[0] - 1) * grid.active.size, residual, power)
-    symbols, variance = equalize_symbols(
-        middle.values, data, times, shift, usable, phase, phase_variance, fit, response, error_variance, noise, grid
-    )
-    return Payload(symbols, variance, noise, fit, slope)
+    equalize_symbols(
+        middle.values, data, times, shift, usable, phase, phase_variance, fit, response, error_variance, noise, grid,
+        symbols, variance,
+    )  # fmt: skip
+    return Payload(noise, fit, slope)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

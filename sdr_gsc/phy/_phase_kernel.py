@@ -15,6 +15,8 @@ _WALK_SPAN = 8
 _WALK_MIN_SYMBOLS = 4
 #: Training tones that fixed phase zero, per pilot of one symbol: they outweigh this many symbols' pilots.
 _ANCHOR_WEIGHT = 50.0
+#: Angle by which neighbouring symbols may turn apart and still be added up, rad.
+_APART = 0.2
 #: Symbols after which a running phasor is computed afresh.
 _FRESH = 64
 
@@ -78,7 +80,7 @@ def fit_phase(
         line = line * turn if s % _FRESH else np.exp(-1j * (slope * index[s] + start))
         if gain[s] > 0.0:
             turned = sums[s] * line
-            value = np.arctan2(turned.imag, turned.real)
+            value = _angle(turned.real, turned.imag)
             if guess.walk and abs(value - last) > np.pi:  # around a line there is nothing to unwrap but noise
                 value += 2 * np.pi * np.round((last - value) / (2 * np.pi))
             last = value
@@ -126,26 +128,48 @@ def fit_phase(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _angle(real: float, imaginary: float) -> float:
+    """Angle of a complex number, error below 1e-9 rad; most are small, and a short series is enough for them."""
+    if real <= 0.0 or abs(imaginary) > 0.1 * real:
+        return np.arctan2(imaginary, real)
+    x = imaginary / real
+    y = x * x
+    return x * (1.0 - y * (1 / 3 - y * (1 / 5 - y * (1 / 7 - y * (1 / 9)))))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _strongest_line(sums: np.ndarray, index: np.ndarray, centre: float, limit: float) -> tuple[float, float]:
     """Slope within centre ± limit that adds the sums up best, and the phase at index zero."""
     spacing = np.pi / (2.0 * sums.size)
     reach = int(limit / spacing)  # never beyond the limit: a slope too steep wraps the phase at index zero
+    # Neighbours that no slope within the limit turns apart are added up beforehand.
+    width = max(min(int(_APART / max(limit, 1e-9)), 8), 1) if reach > 0 else 1
+    count = (sums.size + width - 1) // width
+    real_part, imaginary_part = np.zeros(count), np.zeros(count)
+    turn_i, turn_q = np.cos(centre), -np.sin(centre)
+    i, q = np.cos(centre * index[0]), -np.sin(centre * index[0])
+    for s in range(sums.size):
+        value = sums[s]
+        real_part[s // width] += value.real * i - value.imag * q
+        imaginary_part[s // width] += value.real * q + value.imag * i
+        i, q = i * turn_i - q * turn_q, i * turn_q + q * turn_i
+    middle = index[0] + 0.5 * (width - 1)
     best = -1.0
     slope = centre
     start = 0.0
     for trial in range(-reach, reach + 1):
-        candidate = centre + trial * spacing
-        turn_i, turn_q = np.cos(candidate), -np.sin(candidate)
-        i, q = np.cos(candidate * index[0]), -np.sin(candidate * index[0])
+        beyond = trial * spacing
+        turn_i, turn_q = np.cos(beyond * width), -np.sin(beyond * width)
+        i, q = np.cos(beyond * middle), -np.sin(beyond * middle)
         real, imaginary = 0.0, 0.0
-        for value in sums:
-            real += value.real * i - value.imag * q
-            imaginary += value.real * q + value.imag * i
+        for group in range(count):
+            real += real_part[group] * i - imaginary_part[group] * q
+            imaginary += real_part[group] * q + imaginary_part[group] * i
             i, q = i * turn_i - q * turn_q, i * turn_q + q * turn_i
         power = real * real + imaginary * imaginary
         if power > best:
             best = power
-            slope = candidate
+            slope = centre + beyond
             start = np.arctan2(imaginary, real)
     return slope, start
 

@@ -34,23 +34,20 @@ class DelayFit(NamedTuple):
 
 
 class Pilots(NamedTuple):
-    """Received pilots times the conjugate of what was expected, delay removed.
+    """Received pilots over their known values, delay removed; the channel is still in them.
 
     Attributes:
-        real: float64 [S·Np], weight·cos(phase error) where all is well.
-        imaginary: float64 [S·Np].
-        weight: float64 [S·Np], squared magnitude of what was expected; 0 where nothing was received.
+        real: float32 [S·Np]; 0 where nothing was received.
+        imaginary: float32 [S·Np].
     """
 
     real: np.ndarray
     imaginary: np.ndarray
-    weight: np.ndarray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def turn_pilots(
     values: np.ndarray,
-    response: np.ndarray,
     pilot_tones: np.ndarray,
     bins: np.ndarray,
     ramp: np.ndarray,
@@ -59,11 +56,10 @@ def turn_pilots(
     usable: np.ndarray,
     fit: DelayFit,
 ) -> Pilots:
-    """Match the pilots of some symbols to the channel and the delay.
+    """Turn the pilots of some symbols so that known values and delay are gone.
 
     Args:
         values: complex64 [S, N], FFTs.
-        response: complex64 [S or 1, Np], channel of the pilots.
         pilot_tones: complex64 [S, Np], conjugate transmitted pilots.
         bins: int64 [Np], of the pilots.
         ramp: float64 [Np], 2πk/N.
@@ -73,8 +69,7 @@ def turn_pilots(
         fit: delay.
     """
     count, n_pilots, n = np.uint64(times.size), np.uint64(ramp.size), np.uint64(values.shape[1])
-    real, imaginary = np.zeros(count * n_pilots), np.zeros(count * n_pilots)
-    weight = np.zeros(count * n_pilots)
+    real, imaginary = np.zeros(count * n_pilots, np.float32), np.zeros(count * n_pilots, np.float32)
     # Real and imaginary part of: running phasor exp(j·ramp·delay), its step per symbol, exp(-j·ramp·shift).
     run_i, run_q = np.empty(n_pilots), np.empty(n_pilots)
     step_i, step_q = np.empty(n_pilots), np.empty(n_pilots)
@@ -86,8 +81,6 @@ def turn_pilots(
         step_i[k] = np.cos(ramp[k] * fit.rate * spacing)
         step_q[k] = np.sin(ramp[k] * fit.rate * spacing)
     spectra, sent = values.reshape(-1), pilot_tones.reshape(-1)
-    expected = response.reshape(-1)
-    follow = n_pilots if response.shape[0] > 1 else np.uint64(0)
     for s in range(count):
         if s % np.uint64(_FRESH) == 0:
             delay = fit.offset + fit.rate * times[s]
@@ -101,35 +94,45 @@ def turn_pilots(
             run_i[k] = i * step_i[k] - q * step_q[k]
             run_q[k] = i * step_q[k] + q * step_i[k]
             if usable[s]:
-                known, seen, h = sent[s * n_pilots + k], spectra[s * n + at[k]], expected[s * follow + k]
-                # seen · known · conj(h) · running phasor · window's phasor, in real numbers
-                a = seen.real * known.real - seen.imag * known.imag
-                b = seen.real * known.imag + seen.imag * known.real
-                c = a * h.real + b * h.imag
-                d = b * h.real - a * h.imag
+                known, seen = sent[s * n_pilots + k], spectra[s * n + at[k]]
+                # seen · known · running phasor · window's phasor, in real numbers
+                c = seen.real * known.real - seen.imag * known.imag
+                d = seen.real * known.imag + seen.imag * known.real
                 p = i * window_i[k] - q * window_q[k]
                 r = i * window_q[k] + q * window_i[k]
                 real[s * n_pilots + k] = c * p - d * r
                 imaginary[s * n_pilots + k] = c * r + d * p
-                weight[s * n_pilots + k] = h.real * h.real + h.imag * h.imag
-    return Pilots(real, imaginary, weight)
+    return Pilots(real, imaginary)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pilot_sums(pilots: Pilots, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pilots of each of `count` symbols added up, complex128 [S], and what they would add up to, float64 [S]."""
-    size = np.uint64(count)
-    n_pilots = np.uint64(pilots.real.size) // size
-    total = np.empty(size, np.complex128)
-    gain = np.empty(size)
-    for s in range(size):
+def pilot_sums(pilots: Pilots, response: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pilots of each symbol times the conjugate channel, added up, and what they would add up to.
+
+    Args:
+        pilots: of S symbols.
+        response: complex64 [S or 1, Np].
+        usable: bool [S].
+
+    Returns:
+        complex128 [S] and float64 [S].
+    """
+    count, n_pilots = np.uint64(usable.size), np.uint64(response.shape[1])
+    expected = response.reshape(-1)
+    follow = n_pilots if response.shape[0] > 1 else np.uint64(0)
+    total = np.empty(count, np.complex128)
+    gain = np.zeros(count)
+    for s in range(count):
         real, imaginary, weight = 0.0, 0.0, 0.0
-        for k in range(s * n_pilots, (s + np.uint64(1)) * n_pilots):
-            real += pilots.real[k]
-            imaginary += pilots.imaginary[k]
-            weight += pilots.weight[k]
+        for k in range(n_pilots):
+            h = expected[s * follow + k]
+            c, d = pilots.real[s * n_pilots + k], pilots.imaginary[s * n_pilots + k]
+            real += c * h.real + d * h.imag
+            imaginary += d * h.real - c * h.imag
+            weight += h.real * h.real + h.imag * h.imag
         total[s] = complex(real, imaginary)
-        gain[s] = weight
+        if usable[s]:
+            gain[s] = weight
     return total, gain
 
 
@@ -152,38 +155,65 @@ def solve_delay(sums: np.ndarray, count: int) -> DelayFit:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def add_delay_information(
-    pilots: Pilots, ramp: np.ndarray, times: np.ndarray, fit: DelayFit, noise_variance: float, sums: np.ndarray
+    pilots: Pilots,
+    response: np.ndarray,
+    usable: np.ndarray,
+    ramp: np.ndarray,
+    times: np.ndarray,
+    fit: DelayFit,
+    noise_variance: float,
+    sums: np.ndarray,
 ) -> None:
     """Add what the pilots of some symbols say about delay: Σ(w, wt, wt², wd, wdt) with observed delay d of precision w.
 
     Each symbol's pilots are turned by their own common phase; centred subcarrier indices make the slope over frequency
     independent of it. Linearized around `fit`, the delay with which the pilots were turned.
+
+    Args:
+        pilots: of S symbols.
+        response: complex64 [1, Np], channel of the pilots.
+        usable: bool [S].
+        ramp: float64 [Np], 2πk/N.
+        times: float64 [S], samples since the training symbols.
+        fit: delay.
+        noise_variance: of each pilot.
+        sums: float64 [5], added to.
     """
     n_pilots = np.uint64(ramp.size)
+    weight, arm = np.empty(n_pilots), np.empty(n_pilots)
+    gain, centre, information = 0.0, 0.0, 0.0
+    for k in range(n_pilots):
+        h = response[0, k]
+        weight[k] = h.real * h.real + h.imag * h.imag
+        gain += weight[k]
+        centre += weight[k] * ramp[k]
+    if gain <= 0.0:
+        return
+    for k in range(n_pilots):
+        arm[k] = ramp[k] - centre / gain
+        information += weight[k] * arm[k] * arm[k]
+    if information <= 0.0:
+        return
+    precision = 2.0 * information / noise_variance
+    turned_i, turned_q = np.empty(n_pilots), np.empty(n_pilots)
     for s in range(np.uint64(times.size)):
-        first = s * n_pilots
-        centre, real, imaginary, gain = 0.0, 0.0, 0.0, 0.0
+        if not usable[s]:
+            continue
+        real, imaginary = 0.0, 0.0
         for k in range(n_pilots):
-            gain += pilots.weight[first + k]
-            centre += pilots.weight[first + k] * ramp[k]
-            real += pilots.real[first + k]
-            imaginary += pilots.imaginary[first + k]
+            h = response[0, k]
+            c, d = pilots.real[s * n_pilots + k], pilots.imaginary[s * n_pilots + k]
+            turned_i[k], turned_q[k] = c * h.real + d * h.imag, d * h.real - c * h.imag
+            real += turned_i[k]
+            imaginary += turned_q[k]
         magnitude = np.sqrt(real * real + imaginary * imaginary)
-        if gain <= 0.0 or magnitude == 0.0:
+        if magnitude == 0.0:
             continue
-        centre /= gain
-        real /= magnitude
-        imaginary /= magnitude
-        information, slope = 0.0, 0.0
         # Im(turned) = weight · (phase error - ramp · delay error); centring drops the former.
+        slope = 0.0
         for k in range(n_pilots):
-            arm = ramp[k] - centre
-            information += pilots.weight[first + k] * arm * arm
-            slope += arm * (pilots.imaginary[first + k] * real - pilots.real[first + k] * imaginary)
-        if information <= 0.0:
-            continue
-        precision = 2.0 * information / noise_variance
-        observed = fit.offset + fit.rate * times[s] - slope / information
+            slope += arm[k] * (turned_q[k] * real - turned_i[k] * imaginary)
+        observed = fit.offset + fit.rate * times[s] - slope / (magnitude * information)
         sums[0] += precision
         sums[1] += precision * times[s]
         sums[2] += precision * times[s] * times[s]

@@ -101,7 +101,7 @@ def next_peak(
     """
     points = max(rails.size // 2 // stride - 2 * (lag // stride) - span + 1, 0)
     ahead = climbs * reach
-    size = 4 * reach
+    size = 2 * reach
     while first < points:
         end = min(first + size, points)
         last = min(end + ahead, points)

@@ -15,8 +15,8 @@ __all__ = ["MAX_CLOCK_OFFSET", "demodulate_symbols", "follow_symbols", "symbol_t
 
 #: Clock offset beyond which a fit followed something else than the transmitter's clock.
 MAX_CLOCK_OFFSET = 1e-3
-#: Symbols demodulated before the window is moved again: 50 ppm is a quarter sample over as many at N = 64.
-_CHUNK = 64
+#: Symbols demodulated before the window is moved again: 50 ppm is half a sample over as many at N = 64.
+_CHUNK = 128
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -125,9 +125,11 @@ def follow_symbols(
             values[first:done], shift[first:done], usable[first:done],
         )  # fmt: skip
         pilots = turn_pilots(
-            values[first:done], expected, pilot_tones[first:done], grid.pilots, ramp, times[first:done],
-            shift[first:done], usable[first:done], fit,
+            values[first:done], pilot_tones[first:done], grid.pilots, ramp, times[first:done], shift[first:done],
+            usable[first:done], fit,
         )  # fmt: skip
-        add_delay_information(pilots, ramp, times[first:done], fit, noise_variance, sums)
+        add_delay_information(
+            pilots, expected, usable[first:done], ramp, times[first:done], fit, noise_variance, sums
+        )
         fit = solve_delay(sums, done)
     return fit

@@ -176,7 +176,7 @@ def decode_blocks(
     else:
         decide_uncoded(axes, mixing, blocks, good)
     data = blocks.tobytes()
-    starts = range(0, n_blocks * size, size)
-    return tuple(
-        data[at : at + size - CRC_BYTES] if passed else None for at, passed in zip(starts, good.tolist(), strict=True)
-    )
+    payloads: list[bytes | None] = [data[at : at + size - CRC_BYTES] for at in range(0, n_blocks * size, size)]
+    for index in np.flatnonzero(~good).tolist():
+        payloads[index] = None
+    return tuple(payloads)

@@ -37,6 +37,8 @@ __all__ = ["ChannelEstimate", "ChannelEstimator", "Observations"]
 
 #: Doppler shifts tried, in cycles over a run of observations; 0 is the static channel.
 _DOPPLER_GRID = np.concatenate([[0.0], np.geomspace(0.02, 2.0, 21)])
+#: Samples to either side in which the window is settled.
+_SETTLE = 3
 #: Observations judged together, at most; longer frames are estimated in overlapping runs of as many.
 _RUN = 32
 #: Scatter of the observations, in standard deviations above what noise explains, below which no motion is looked for.
@@ -109,7 +111,8 @@ class ChannelEstimator:
         weights += [exponential(length, 4 * length, _NO_LEAKAGE) for length in _TRUNCATED]
         fronts = [rectangular(_RECTANGULAR[0]), exponential(*_SLOW)]
         fronts += [exponential(length, 4 * length, _NO_LEAKAGE) for length in _TRUNCATED[1:3]]
-        self.tables = _tables(basis, triangle, weights, fronts)
+        moves = np.exp(2j * np.pi * np.outer(np.arange(-_SETTLE, _SETTLE + 1), signed) / grid.fft_size)
+        self.tables = _tables(basis, triangle, weights, fronts, moves)
 
     @property
     def basis(self) -> np.ndarray:
@@ -118,7 +121,7 @@ class ChannelEstimator:
 
     def coordinates(self, tones: np.ndarray) -> np.ndarray:
         """Coordinates c of least-squares observations [..., Na], complex64 [..., D]."""
-        return tones @ self.basis.conj()
+        return tones @ self.tables.dual
 
     def static(self, tones: np.ndarray, noise_variance: float) -> ChannelEstimate:
         """Estimate from one observation.
@@ -202,7 +205,11 @@ def _spread(rows: np.ndarray, count: int) -> np.ndarray:
 
 
 def _tables(
-    basis: np.ndarray, triangle: np.ndarray, profiles: list[np.ndarray], fronts: list[np.ndarray]
+    basis: np.ndarray,
+    triangle: np.ndarray,
+    profiles: list[np.ndarray],
+    fronts: list[np.ndarray],
+    moves: np.ndarray,
 ) -> ChannelTables:
     """Eigenvectors of F diag(weights) Fᴴ with F = basis·triangle, from matrices of D columns only."""
     rotations, eigenvalues = _rotations(triangle, profiles)
@@ -210,12 +217,14 @@ def _tables(
     vectors = basis @ rotations
     return ChannelTables(
         basis=np.ascontiguousarray(basis, np.complex64),
+        dual=np.ascontiguousarray(basis.conj(), np.complex64),
         turns=np.ascontiguousarray(rotations.conj().swapaxes(1, 2), np.complex64),
         vectors=vectors.astype(np.complex64),
         powers=(np.abs(vectors) ** 2).astype(np.float32),
         eigenvalues=eigenvalues,
         front_turns=np.ascontiguousarray(front_rotations.conj().swapaxes(1, 2), np.complex64),
         front_eigenvalues=front_eigenvalues,
+        moves=np.ascontiguousarray(moves, np.complex64),
         outside=(1 - np.sum(np.abs(basis) ** 2, axis=1)).astype(np.float32),
     )
 

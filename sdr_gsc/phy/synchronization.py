@@ -84,7 +84,7 @@ class Synchronizer:
             max_cfo=float(max_cfo),
             active=grid.active,
             matched=preamble.tones.conj(),
-            basis=np.ascontiguousarray(estimator.basis.conj()),
+            basis=estimator.tables.dual,
             probe=delay_probe(grid.signed(grid.active), grid.fft_size, self.slack),
             least_metric=self.threshold,
             least_content=decision_threshold(_CONTENT_RATE, taps, grid.active.size, self._hypotheses),

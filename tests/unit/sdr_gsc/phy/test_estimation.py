@@ -132,12 +132,12 @@ def fit_of(
     usable = np.ones(count, bool) if usable is None else usable
     ones = np.ones((count, 4), np.complex64)
     ramp = 2 * np.pi * GRID.signed(GRID.pilots) / 64
-    fixed = (values, ones[:1], ones, GRID.pilots, ramp, times, np.zeros(count, np.int64), usable)
+    fixed = (values, ones, GRID.pilots, ramp, times, np.zeros(count, np.int64), usable)
     sums = np.zeros(5)
-    add_delay_information(turn_pilots(*fixed, NO_DRIFT), ramp, times, NO_DRIFT, variance, sums)
+    add_delay_information(turn_pilots(*fixed, NO_DRIFT), ones[:1], usable, ramp, times, NO_DRIFT, variance, sums)
     delay = solve_delay(sums, count)
     phase = np.empty(count)
-    total, gain = pilot_sums(turn_pilots(*fixed, delay), count)
+    total, gain = pilot_sums(turn_pilots(*fixed, delay), ones[:1], usable)
     phase_variance, _ = fit_phase(total, gain, times, variance, PhaseGuess(0.0, search, deviation, True), phase)
     return Fitted(delay, phase, phase_variance)
 
@@ -204,9 +204,10 @@ def equalized(
     count = spectra.shape[0]
     phase = np.zeros(count) if phase is None else phase
     times, usable = 300.0 + 80 * np.arange(count), np.ones(count, bool)
-    symbols, variance = equalize_symbols(
+    symbols, variance = np.empty(count * 48, np.complex64), np.empty(count * 48, np.float32)
+    equalize_symbols(
         spectra, np.arange(count), times, np.zeros(count, np.int64), usable, phase, 0.0, fit,
-        response, np.zeros(response.shape, np.float32), noise, TABLES,
+        response, np.zeros(response.shape, np.float32), noise, TABLES, symbols, variance,
     )  # fmt: skip
     return symbols.reshape(count, -1), variance.reshape(count, -1)
 
@@ -251,7 +252,7 @@ def test_the_window_settles_where_a_profile_explains_the_channel(late: int) -> N
     estimator = ChannelEstimator(Preamble())
     channels, _ = exponential_channels(generator, 100)
     seen = channels * np.exp(-2j * np.pi * SIGNED * late / 64) + 0.05 * gaussian(generator, 100, 52)
-    moved = [settle_window(row.astype(np.complex64), 0.05**2, estimator.tables, TABLES) for row in seen]
+    moved = [settle_window(row.astype(np.complex64), 0.05**2, estimator.tables) for row in seen]
     # A window beyond the first path's place means that the first path of this draw had faded away.
     assert np.median(moved) == late
     assert np.mean(np.abs(np.array(moved) - late) <= 1) > 0.8
