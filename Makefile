@@ -44,6 +44,9 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@# What tests/parity compares with is not worth a broken set-up.
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[oracle]' 2>/dev/null || \
+	  echo "tests/parity will be skipped: $(BIN)/python -m pip install -c constraints.txt -e '.[oracle]' fails" >&2
 	@touch $@
 
 clean:

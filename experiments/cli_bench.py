@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
@@ -19,20 +21,50 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSO
 
 
 @bench_app.command
-def phy(*, repetitions: int = 7, json: Json = False) -> int:
-    """Receiver, transmitter, code and channel simulator, one core.
+def phy(
+    *,
+    only: Annotated[list[str] | None, Parameter(name="--only")] = None,
+    effort: float = 1.0,
+    seed: int = 1,
+    anchors: Annotated[bool, Parameter(name="--anchors", negative="--no-anchors")] = True,
+    page: Path | None = None,
+    json: Json = False,
+) -> int:
+    """Speed and accuracy of the waveform beside other programs and beside theory; some minutes on one core.
 
     Args:
-        repetitions: Of each measurement; medians are taken.
+        only: Parts: speed, cost, link, coding, detection and others; repeat, or a,b. All by default.
+        effort: Work spent; 1 gives the figures of docs/performance.md, 0.1 is a smoke test.
+        seed: Everything random follows from it.
+        anchors: Fetch and measure other programs: liquid-dsp, Sionna, scikit-commpy.
+        page: Write all figures and plots as a Markdown page too, pictures into images/ beside it.
         json: Print one JSON object and nothing else.
     """
-    from .benchmarks.phy import bench_phy
+    from .benchmarks.curves import joined
+    from .benchmarks.phy import PARTS, bench_phy
+    from .procedures.environment import describe_environment
 
+    parts = split_names(only)
+    if page is not None and parts is not None:
+        from sdr_gsc.errors import SettingsError
+
+        raise SettingsError("--page shows all figures of one run; leave out --only, or --page")
     with show_progress("bench phy") as watch:
-        rows, anchors = bench_phy(
-            repetitions=_positive(repetitions), on_step=lambda done, count: watch.advance("bench phy", done, count)
-        )
-    return _print(rows, {"anchors": anchors, "clock": "CPU seconds"}, torch_threads=False, as_json=json)
+        found = bench_phy(
+            only=parts, effort=effort, seed=seed, anchors=anchors,
+            on_step=lambda name, done, count: watch.advance(f"bench phy: {name}", done, count),
+        )  # fmt: skip
+    whole = joined(list(found.values()))
+    for name, text in whole.anchors:
+        if text.startswith("missing:"):
+            print(f"sdr-gsc: {name} is {text}", file=sys.stderr)
+    further = {"anchors": dict(whole.anchors), "notes": dict(whole.notes), "clock": "CPU seconds", "effort": effort}
+    if page is not None:
+        from .benchmarks.performance_page import write_page
+
+        titles = {part.name: part.title for part in PARTS}
+        write_page(page, found, titles, describe_environment(torch_threads=False), effort=effort, seed=seed)
+    return _print(whole.rows, further | {"seed": seed}, torch_threads=False, as_json=json)
 
 
 @bench_app.command
@@ -114,4 +146,4 @@ def _print(rows: Sequence[Row], further: Mapping[str, object], *, torch_threads:
 
 
 def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else "no figure" if value != value else f"{value:.4g}"

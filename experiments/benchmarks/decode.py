@@ -15,7 +15,8 @@ from sdr_gsc.seeding import TrialSeeds
 from ..configuration import LinkSettings
 from ..procedures.photographs import find_picture
 from ..procedures.transmission import Bench, send_picture
-from .rows import Row, interleaved_medians, row
+from .rows import Row, row
+from .timing import interleaved_medians
 
 __all__ = ["DECODERS", "bench_decode"]
 

@@ -15,7 +15,8 @@ from sdr_gsc.semantic.rate import rate_by_cbr
 
 from ..procedures.photographs import find_picture
 from ..procedures.transmission import Bench
-from .rows import Row, interleaved_medians, row
+from .rows import Row, row
+from .timing import interleaved_medians
 
 __all__ = ["bench_link"]
 

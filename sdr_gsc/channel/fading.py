@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from ._moving_filter import TAP_GROUP, TILE, moving_filter, padded_length, ramp
 from .delay_profiles import PowerDelayProfile
 from .resampling import HALF_LENGTH, interpolation_kernel
 
-__all__ = ["FadingRealization", "apply_fading", "draw_fading", "path_gains"]
+__all__ = ["FadingFilter", "FadingRealization", "apply_fading", "draw_fading", "path_gains"]
 
 _SINUSOIDS = 32
 #: TR 38.901, clause 7.7.2: the specular path arrives with this fraction of the maximum Doppler shift.
@@ -36,20 +37,32 @@ class FadingRealization:
     bulk_delay_samples: int
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _sinusoids(gains: np.ndarray, rate_rad: np.ndarray, phase_rad: np.ndarray, amplitude: np.ndarray) -> None:
-    # gains: float64 [edges, 2 paths] interleaved. One phasor per sinusoid is turned from edge to edge.
-    edges = gains.shape[0]
-    for path in range(rate_rad.shape[0]):
-        for s in range(rate_rad.shape[1]):
-            c = math.cos(rate_rad[path, s])
-            d = math.sin(rate_rad[path, s])
-            re = amplitude[path] * math.cos(phase_rad[path, s])
-            im = amplitude[path] * math.sin(phase_rad[path, s])
-            for edge in range(edges):
-                gains[edge, 2 * path] += re
-                gains[edge, 2 * path + 1] += im
-                re, im = re * c - im * d, re * d + im * c
+    # gains: float64 [edges, 2 paths] interleaved. All phasors of a path are turned together from edge to edge.
+    paths, count = rate_rad.shape
+    re = np.empty(count)
+    im = np.empty(count)
+    c = np.empty(count)
+    d = np.empty(count)
+    for path in range(paths):
+        for s in range(count):
+            c[s] = math.cos(rate_rad[path, s])
+            d[s] = math.sin(rate_rad[path, s])
+            re[s] = amplitude[path] * math.cos(phase_rad[path, s])
+            im[s] = amplitude[path] * math.sin(phase_rad[path, s])
+        for edge in range(gains.shape[0]):
+            total_re = 0.0
+            total_im = 0.0
+            for s in range(count):
+                x = re[s]
+                y = im[s]
+                total_re += x
+                total_im += y
+                re[s] = x * c[s] - y * d[s]
+                im[s] = x * d[s] + y * c[s]
+            gains[edge, 2 * path] += total_re
+            gains[edge, 2 * path + 1] += total_im
 
 
 def path_gains(
@@ -128,38 +141,78 @@ def draw_fading(
     delays = np.where(np.abs(delays - whole) < 1e-6, whole, delays)
     bulk = 0 if np.array_equal(delays, whole) else HALF_LENGTH - 1
     length = math.ceil(delays.max()) + 1 + 2 * bulk
-    spread = interpolation_kernel(np.arange(length)[None, :] - bulk - delays[:, None])
-    spread[np.abs(spread) < 1e-12] = 0.0
-    return FadingRealization(np.ascontiguousarray(gains @ spread, np.complex64), block, bulk)
+    offsets = np.arange(length)[None, :] - bulk - delays[:, None]
+    spread = interpolation_kernel(offsets) if bulk else offsets == 0
+    # The interpolator is real: two real products cost half of the complex one.
+    single = spread.astype(np.float32)
+    taps = np.empty((n_edges, length), np.complex64)
+    taps.real = np.ascontiguousarray(gains.real, np.float32) @ single
+    taps.imag = np.ascontiguousarray(gains.imag, np.float32) @ single
+    return FadingRealization(taps, block, bulk)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _filter(rails: np.ndarray, out: np.ndarray, taps: np.ndarray, block: int) -> None:
-    # rails has length - 1 zero samples in front of the signal, so that no tap needs a bounds check.
+def _filter(rails: np.ndarray, out: np.ndarray, taps: np.ndarray, block: int, start: int) -> None:
+    # rails: length - 1 samples of history, as many as there are outputs, and TAP_GROUP - 1 that meet no tap but zero;
+    # start: index of the first output.
     length = taps.shape[1] // 2
+    padded = padded_length(length)
+    tile = min(block, TILE)
+    numbers = ramp(tile)
+    turned = np.zeros(2 * (tile + padded - 1), np.float32)
+    weights = np.zeros((4, padded), np.float32)
     n = out.size // 2
-    for edge in range(taps.shape[0] - 1):
-        first = edge * block
-        count = min(block, n - first)
-        if count <= 0:
-            break
-        target = out[2 * first : 2 * (first + count)]
-        for k in range(2 * count):
-            target[k] = np.float32(0)
+    at = 0
+    while at < n:
+        edge = (start + at) // block
+        offset = (start + at) - edge * block
+        count = min(tile - offset % tile, n - at)
         for tap in range(length):
-            re = taps[edge, 2 * tap]
-            im = taps[edge, 2 * tap + 1]
-            d_re = (taps[edge + 1, 2 * tap] - re) / np.float32(block)
-            d_im = (taps[edge + 1, 2 * tap + 1] - im) / np.float32(block)
-            begin = first + length - 1 - tap
-            source = rails[2 * begin : 2 * (begin + count)]
-            for k in range(count):
-                c = re + d_re * np.float32(k)
-                s = im + d_im * np.float32(k)
-                i = source[2 * k]
-                q = source[2 * k + 1]
-                target[2 * k] += i * c - q * s
-                target[2 * k + 1] += i * s + q * c
+            # The oldest sample comes first in memory and meets the last tap.
+            for rail in range(2):
+                begin = taps[edge, 2 * tap + rail]
+                slope = (taps[edge + 1, 2 * tap + rail] - begin) / np.float32(block)
+                weights[2 * rail, length - 1 - tap] = begin + slope * np.float32(offset)
+                weights[2 * rail + 1, length - 1 - tap] = slope
+        # h x = Re(h) x + Im(h) (j x): two filters with real taps, which need no shuffling of I and Q.
+        source = rails[2 * at : 2 * (at + count + padded - 1)]
+        for k in range(count + padded - 1):
+            turned[2 * k] = -source[2 * k + 1]
+            turned[2 * k + 1] = source[2 * k]
+        target = out[2 * at : 2 * (at + count)]
+        target[:] = np.float32(0)
+        moving_filter(target, source, weights[0], weights[1], numbers)
+        moving_filter(target, turned, weights[2], weights[3], numbers)
+        at += count
+
+
+class FadingFilter:
+    """A drawn channel that a burst passes piece by piece.
+
+    Args:
+        channel: drawn for at least as many samples as will pass.
+        longest: largest number of samples in a piece.
+
+    Attributes:
+        inlet: complex64 [longest] that the next piece is to be written to.
+    """
+
+    def __init__(self, channel: FadingRealization, longest: int) -> None:
+        self._channel = channel
+        self._history = channel.taps.shape[1] - 1
+        self._window = np.zeros(self._history + longest + TAP_GROUP - 1, np.complex64)
+        self._passed = 0
+        self.inlet = self._window[self._history : self._history + longest]
+
+    def __call__(self, out: np.ndarray) -> None:
+        """Filter as many samples of the inlet as `out`, complex64 [n], has place for."""
+        n, channel, window = out.size, self._channel, self._window
+        if self._passed + n > (channel.taps.shape[0] - 1) * channel.block_samples:
+            raise ValueError(f"the channel was drawn for fewer than the {self._passed + n} samples needed")
+        source = window[: self._history + n + TAP_GROUP - 1].view(np.float32)
+        _filter(source, out.view(np.float32), channel.taps.view(np.float32), channel.block_samples, self._passed)
+        window[: self._history] = window[n : n + self._history].copy()
+        self._passed += n
 
 
 def apply_fading(samples: np.ndarray, channel: FadingRealization) -> np.ndarray:
@@ -172,11 +225,8 @@ def apply_fading(samples: np.ndarray, channel: FadingRealization) -> np.ndarray:
     Returns:
         complex64 [n + taps - 1]: the whole response, `channel.bulk_delay_samples` late.
     """
-    length = channel.taps.shape[1]
-    padded = np.zeros(samples.size + 2 * (length - 1), np.complex64)
-    padded[length - 1 : length - 1 + samples.size] = samples
-    out = np.empty(samples.size + length - 1, np.complex64)
-    if (channel.taps.shape[0] - 1) * channel.block_samples < out.size:
-        raise ValueError(f"the channel was drawn for fewer than the {out.size} samples needed")
-    _filter(padded.view(np.float32), out.view(np.float32), channel.taps.view(np.float32), channel.block_samples)
+    out = np.empty(samples.size + channel.taps.shape[1] - 1, np.complex64)
+    fade = FadingFilter(channel, out.size)
+    fade.inlet[: samples.size] = samples
+    fade(out)
     return out

@@ -1,49 +1,25 @@
-"""Analogue imperfections: oscillators, mixers, amplifiers, and clocks that do not agree.
-
-Kernels work on float32 views of interleaved I and Q: numba vectorizes these and not complex arithmetic.
-"""
+"""Analogue imperfections: oscillators, mixers, amplifiers, and clocks that do not agree."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import njit
+
+from ._impairment_kernels import TURN, compress, mix, rotate, walk
+from ._normals import add_normals, seed_lanes
 
 __all__ = [
+    "PhaseNoise",
     "add_dc_offset",
     "frequency_shift",
     "image_rejection_db",
     "iq_imbalance",
+    "mixer_rails",
+    "offset_rail",
     "phase_noise",
     "rapp_amplifier",
 ]
-
-_TABLE = 64
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _rotate(rails: np.ndarray, out: np.ndarray, step_rad: float, start_rad: float) -> None:
-    # One table of _TABLE phasors times one exact phasor per block: no drift, and no exponential per sample.
-    table_re = np.empty(_TABLE, np.float32)
-    table_im = np.empty(_TABLE, np.float32)
-    for k in range(_TABLE):
-        table_re[k] = math.cos(step_rad * k)
-        table_im[k] = math.sin(step_rad * k)
-    n = rails.size // 2
-    for first in range(0, n, _TABLE):
-        block_re = np.float32(math.cos(start_rad + step_rad * first))
-        block_im = np.float32(math.sin(start_rad + step_rad * first))
-        count = min(_TABLE, n - first)
-        source = rails[2 * first : 2 * (first + count)]
-        target = out[2 * first : 2 * (first + count)]
-        for k in range(count):
-            c = table_re[k] * block_re - table_im[k] * block_im
-            s = table_re[k] * block_im + table_im[k] * block_re
-            i = source[2 * k]
-            q = source[2 * k + 1]
-            target[2 * k] = i * c - q * s
-            target[2 * k + 1] = i * s + q * c
 
 
 def frequency_shift(
@@ -60,67 +36,67 @@ def frequency_shift(
     Returns:
         complex64 [n].
     """
-    out = np.empty_like(samples)
-    _rotate(samples.view(np.float32), out.view(np.float32), 2 * math.pi * offset_hz / sample_rate_hz, start_phase_rad)
+    out = samples.copy()
+    rotate(out.view(np.float32), 2 * math.pi * offset_hz / sample_rate_hz, start_phase_rad)
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _walk(rails: np.ndarray, out: np.ndarray, steps: np.ndarray, scale: float) -> None:
-    # The phasor is turned by each increment with a short Taylor series (increments are far below 1 rad for any
-    # oscillator worth simulating, checked by the caller) and pulled back to the unit circle every 16 samples.
-    re = 1.0
-    im = 0.0
-    for k in range(steps.size):
-        i = rails[2 * k]
-        q = rails[2 * k + 1]
-        out[2 * k] = np.float32(i * re - q * im)
-        out[2 * k + 1] = np.float32(i * im + q * re)
-        a = steps[k] * scale
-        a2 = a * a
-        c = 1.0 - a2 * (0.5 - a2 * (1.0 / 24.0))
-        s = a * (1.0 - a2 * (1.0 / 6.0 - a2 * (1.0 / 120.0)))
-        re, im = re * c - im * s, re * s + im * c
-        if k & 15 == 15:
-            correction = 1.5 - 0.5 * (re * re + im * im)
-            re *= correction
-            im *= correction
+class PhaseNoise:
+    """Free-running oscillator whose signal passes piece by piece: Wiener phase with a Lorentzian line.
+
+    phi[k+1] = phi[k] + w,  w ~ N(0, 2 pi beta / fs),  phi[0] = 0 (Pollet, Van Bladel, Moeneclaey, 1995).
+
+    Args:
+        linewidth_hz: two-sided 3 dB linewidth beta, 0 ... fs/400.
+        sample_rate_hz: fs.
+        generator: source of randomness.
+
+    Raises:
+        ValueError: linewidth outside the range, where a step could exceed half a turn.
+    """
+
+    def __init__(self, linewidth_hz: float, sample_rate_hz: float, generator: np.random.Generator) -> None:
+        if not 0 <= linewidth_hz <= sample_rate_hz / 400:
+            raise ValueError(
+                f"linewidth_hz is {linewidth_hz}; needed 0 ... sample_rate_hz/400 = {sample_rate_hz / 400:g}"
+            )
+        self._scale = math.sqrt(2 * math.pi * linewidth_hz / sample_rate_hz) * TURN / (2 * math.pi)
+        self._lanes = seed_lanes(generator)
+        self._phase = 0
+
+    def __call__(self, samples: np.ndarray) -> None:
+        """Turn the next piece, complex64 [n], in place; every piece but the last holds a multiple of 256 samples."""
+        steps = np.zeros(samples.size + samples.size % 2, np.float32)
+        add_normals(self._lanes, steps, 1.0)
+        self._phase = walk(samples.view(np.float32), steps[: samples.size], self._scale, self._phase)
 
 
 def phase_noise(
     samples: np.ndarray, linewidth_hz: float, sample_rate_hz: float, generator: np.random.Generator
 ) -> np.ndarray:
-    """Free-running oscillator: Wiener phase with a Lorentzian line.
-
-    phi[k+1] = phi[k] + w,  w ~ N(0, 2 pi beta / fs),  phi[0] = 0 (Pollet, Van Bladel, Moeneclaey, 1995).
+    """Samples after an oscillator with `PhaseNoise`.
 
     Args:
         samples: complex64 [n].
-        linewidth_hz: two-sided 3 dB linewidth beta, 0 ... fs/400.
+        linewidth_hz: two-sided 3 dB linewidth, 0 ... fs/400.
         sample_rate_hz: fs.
-        generator: source of randomness; draws n values.
+        generator: source of randomness.
 
     Returns:
         complex64 [n].
 
     Raises:
-        ValueError: linewidth outside the range where the recurrence is exact to float32.
+        ValueError: linewidth outside the range.
     """
-    if not 0 <= linewidth_hz <= sample_rate_hz / 400:
-        raise ValueError(f"linewidth_hz is {linewidth_hz}; needed 0 ... sample_rate_hz/400 = {sample_rate_hz / 400:g}")
-    out = np.empty_like(samples)
-    steps = generator.standard_normal(samples.size, dtype=np.float32)
-    scale = math.sqrt(2 * math.pi * linewidth_hz / sample_rate_hz)
-    _walk(samples.view(np.float32), out.view(np.float32), steps, scale)
+    out = samples.copy()
+    PhaseNoise(linewidth_hz, sample_rate_hz, generator)(out)
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _mix(rails: np.ndarray, out: np.ndarray, crosstalk: np.float32, gain: np.float32) -> None:
-    for k in range(rails.size // 2):
-        q = rails[2 * k + 1]
-        out[2 * k] = rails[2 * k] + crosstalk * q
-        out[2 * k + 1] = gain * q
+def mixer_rails(gain_db: float, phase_deg: float) -> tuple[np.float32, np.float32]:
+    """What `iq_imbalance` makes of the quadrature rail: its share in the I rail, and its gain in the Q rail."""
+    g, phi = 10 ** (gain_db / 20), math.radians(phase_deg)
+    return np.float32(-g * math.sin(phi)), np.float32(g * math.cos(phi))
 
 
 def iq_imbalance(samples: np.ndarray, gain_db: float, phase_deg: float) -> np.ndarray:
@@ -136,14 +112,8 @@ def iq_imbalance(samples: np.ndarray, gain_db: float, phase_deg: float) -> np.nd
     Returns:
         complex64 [n].
     """
-    g, phi = 10 ** (gain_db / 20), math.radians(phase_deg)
-    out = np.empty_like(samples)
-    _mix(
-        samples.view(np.float32),
-        out.view(np.float32),
-        np.float32(-g * math.sin(phi)),
-        np.float32(g * math.cos(phi)),
-    )
+    out = samples.copy()
+    mix(out.view(np.float32), *mixer_rails(gain_db, phase_deg), np.float32(0))
     return out
 
 
@@ -171,24 +141,14 @@ def add_dc_offset(samples: np.ndarray, level_dbfs: float) -> np.ndarray:
     Returns:
         complex64 [n].
     """
-    return samples + np.complex64(10 ** (level_dbfs / 20) * (1 + 1j) / math.sqrt(2))
+    out = samples.copy()
+    mix(out.view(np.float32), np.float32(0), np.float32(1), offset_rail(level_dbfs))
+    return out
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _rapp(rails: np.ndarray, out: np.ndarray, inverse_power: np.float32, p: np.float32) -> None:
-    # Above saturation the equation is turned over, so that no power of a large drive overflows single precision.
-    exponent = np.float32(-0.5) / p
-    one = np.float32(1)
-    for k in range(rails.size // 2):
-        i = rails[2 * k]
-        q = rails[2 * k + 1]
-        drive = (i * i + q * q) * inverse_power
-        if drive <= one:
-            gain = (one + drive**p) ** exponent
-        else:
-            gain = (one + (one / drive) ** p) ** exponent / np.sqrt(drive)
-        out[2 * k] = i * gain
-        out[2 * k + 1] = q * gain
+def offset_rail(level_dbfs: float) -> np.float32:
+    """What `add_dc_offset` adds to each rail."""
+    return np.float32(10 ** (level_dbfs / 20) / math.sqrt(2))
 
 
 def rapp_amplifier(samples: np.ndarray, smoothness: float, saturation: float) -> np.ndarray:
@@ -202,6 +162,6 @@ def rapp_amplifier(samples: np.ndarray, smoothness: float, saturation: float) ->
     Returns:
         complex64 [n].
     """
-    out = np.empty_like(samples)
-    _rapp(samples.view(np.float32), out.view(np.float32), np.float32(saturation**-2), np.float32(smoothness))
+    out = samples.copy()
+    compress(out.view(np.float32), np.float32(saturation**-2), np.float32(smoothness))
     return out

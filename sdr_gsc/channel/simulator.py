@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
-from numba import njit
 
 from ..capture import Capture
-from ..units import EsN0, from_db
-from .awgn import complex_noise, noise_power_per_sample
-from .converters import quantize, require_full_scale
-from .fading import FadingRealization, apply_fading, draw_fading
-from .impairments import add_dc_offset, frequency_shift, iq_imbalance, phase_noise, rapp_amplifier
+from ._impairment_kernels import rotate
+from ._normals import LANES, add_normals, seed_lanes
+from .awgn import complex_noise
+from .converters import require_full_scale
+from .fading import FadingFilter, FadingRealization, draw_fading
+from .front_ends import Stage, receiver_stages, transmitter_stages
+from .levels import Levels, count_nonzero, energy, receive_levels
 from .profile import ChannelProfile
-from .resampling import HALF_LENGTH, resample
+from .resampling import HALF_LENGTH, lead_in_place, resample
 
 __all__ = ["simulate"]
+
+#: A burst passes in pieces of so many samples: all stages find a piece in the cache, and random streams continue.
+_PIECE = 256 * LANES
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,45 +45,41 @@ def _draw(profile: ChannelProfile, generator: np.random.Generator) -> _Draw:
     )
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _sum_of_squares(rails: np.ndarray) -> float:
-    # Single precision inside a block, where it vectorizes; double precision over the blocks, where it must not drift.
-    total = 0.0
-    for first in range(0, rails.size, 1024):
-        part = np.float32(0)
-        for value in rails[first : first + 1024]:
-            part += value * value
-        total += float(part)
-    return total
+def _emit(
+    burst: np.ndarray,
+    stages: list[Stage],
+    channel: FadingRealization,
+    carrier: tuple[float, float],
+    arriving: np.ndarray,
+) -> tuple[float, float]:
+    """Send a burst through the transmitter, the channel and the carrier offset.
 
+    Args:
+        burst: complex64 [n].
+        stages: the transmitter.
+        channel: the way.
+        carrier: phase in rad per sample, and at the first.
+        arriving: complex64 [n + taps - 1] to write to, on the transmitter's clock.
 
-def _energy(samples: np.ndarray) -> float:
-    return float(_sum_of_squares(samples.view(np.float32)))
-
-
-def _transmitter(capture: Capture, n_sent: int, profile: ChannelProfile, generator: np.random.Generator) -> np.ndarray:
-    samples = capture.samples
-    if profile.dac_bits is not None:
-        samples, _ = quantize(samples, profile.dac_bits)
-    power = _energy(capture.samples) / n_sent
-    if profile.amplifier_smoothness is not None and power > 0:
-        saturation = math.sqrt(power * from_db(profile.amplifier_backoff_db))
-        samples = rapp_amplifier(samples, profile.amplifier_smoothness, saturation)
-    if profile.tx_iq_gain_db or profile.tx_iq_phase_deg:
-        samples = iq_imbalance(samples, profile.tx_iq_gain_db, profile.tx_iq_phase_deg)
-    if profile.tx_dc_dbfs is not None:
-        samples = add_dc_offset(samples, profile.tx_dc_dbfs)
-    if profile.linewidth_hz > 0:
-        samples = phase_noise(samples, profile.linewidth_hz, capture.sample_rate_hz, generator)
-    return samples
-
-
-def _leakage_energy(profile: ChannelProfile, channel: FadingRealization, n_samples: int) -> float:
-    """Energy that the transmitter's carrier leakage alone brings: it is received but occupies no subcarrier."""
-    if profile.tx_dc_dbfs is None:
-        return 0.0
-    gain = float(np.mean(np.abs(channel.taps.sum(axis=1, dtype=np.complex128)) ** 2))
-    return from_db(profile.tx_dc_dbfs) * gain * n_samples
+    Returns:
+        Energy before and after the channel.
+    """
+    fade = FadingFilter(channel, min(_PIECE, arriving.size))
+    turn_rad, start_rad = carrier
+    sent_energy = arriving_energy = 0.0
+    for first in range(0, arriving.size, _PIECE):
+        source, target = burst[first : first + _PIECE], arriving[first : first + _PIECE]
+        sent = fade.inlet[: source.size]
+        sent[:] = source
+        fade.inlet[source.size :] = 0  # the echoes outlast the burst
+        for stage in stages:
+            stage(sent)
+        sent_energy += energy(sent)
+        fade(target)
+        arriving_energy += energy(target)
+        if turn_rad or start_rad:
+            rotate(target.view(np.float32), turn_rad, start_rad + turn_rad * first)
+    return sent_energy, arriving_energy
 
 
 def _stale(n_samples: int, signal_power: float, noise_power: float, generator: np.random.Generator) -> np.ndarray:
@@ -88,6 +88,19 @@ def _stale(n_samples: int, signal_power: float, noise_power: float, generator: n
     loud_from, loud_to = np.sort(generator.integers(0, n_samples + 1, 2))
     samples[loud_from:loud_to] += complex_noise(int(loud_to - loud_from), signal_power, generator)
     return samples
+
+
+def _receive(
+    arriving: np.ndarray, out: np.ndarray, instants: tuple[float, float], levels: Levels, generator: np.random.Generator
+) -> None:
+    """Sample what arrives with the receiver's clock, at the instants (first, step), with gain and noise."""
+    first, step = instants
+    lanes = seed_lanes(generator)
+    for at in range(0, out.size, _PIECE):
+        piece = out[at : at + _PIECE]
+        resample(arriving, first + at * step, step, piece.size, gain=levels.gain, out=piece)
+        if levels.noise_power > 0:
+            add_normals(lanes, piece.view(np.float32), math.sqrt(levels.noise_power / 2))
 
 
 def simulate(
@@ -124,62 +137,46 @@ def simulate(
     draw = _draw(profile, generator)
     # Each stage has a stream of its own: bursts of different lengths meet the same fading.
     of_oscillators, of_fading, of_noise, of_stale = generator.spawn(4)
-    rate_hz = capture.sample_rate_hz
-    n_nonzero = int(np.count_nonzero(capture.samples))
-    n_sent = max(n_nonzero, 1)
-    sent = _transmitter(capture, n_sent, profile, of_oscillators)
-    transmit_leakage = 0.0 if profile.tx_dc_dbfs is None else from_db(profile.tx_dc_dbfs) * sent.size
-    ensemble_power = (_energy(sent) - transmit_leakage) / n_sent
+    rate_hz, n_burst = capture.sample_rate_hz, capture.samples.size
+    n_nonzero = count_nonzero(capture.samples)
 
     paths = profile.power_delay_profile()
     spread = math.ceil(float(paths.delays_s.max()) * rate_hz)
     channel = draw_fading(
         paths,
-        n_samples=sent.size + spread + 2 * HALF_LENGTH,
+        n_samples=n_burst + spread + 2 * HALF_LENGTH,
         sample_rate_hz=rate_hz,
         doppler_hz=profile.doppler_hz,
         generator=of_fading,
     )
-    received = apply_fading(sent, channel)
-    signal_energy = _energy(received) - _leakage_energy(profile, channel, sent.size)
-    realization_power = max(signal_energy, 0.0) / n_sent
-    if draw.cfo_hz or draw.phase_rad:
-        received = frequency_shift(received, draw.cfo_hz, rate_hz, draw.phase_rad)
-
     step = 1 + 1e-6 * draw.sfo_ppm
+    first = channel.bulk_delay_samples - draw.delay_samples * step
     if n_samples is None:
-        own = math.ceil(draw.delay_samples + (sent.size + spread) / step) + profile.tail_samples
+        own = math.ceil(draw.delay_samples + (n_burst + spread) / step) + profile.tail_samples
         n_samples = profile.stale_samples + own
     n_stale = min(profile.stale_samples, n_samples)
-    first = channel.bulk_delay_samples - draw.delay_samples * step
-    received = resample(received, first, step, n_samples - n_stale)
+    # What arrives lies a little behind what is received, in the same memory: fresh memory takes longer than the work.
+    n_arriving = n_burst + channel.taps.shape[1] - 1
+    lead = n_stale + lead_in_place(first, step, n_samples - n_stale)
+    memory = np.empty(max(n_samples, lead + n_arriving), np.complex64)
+    arriving, received = memory[lead : lead + n_arriving], memory[:n_samples]
 
-    reference_power = realization_power if profile.esn0_reference == "realization" else ensemble_power
-    if n_nonzero == 0:
-        reference_power = 1.0
-    noise_power = 0.0
-    if profile.esn0_db is not None:
-        esn0 = EsN0(from_db(profile.esn0_db))
-        noise_power = noise_power_per_sample(reference_power, esn0, profile.occupied_bandwidth)
-        received += complex_noise(received.size, noise_power, of_noise)
-    if n_stale:
-        received = np.concatenate([_stale(n_stale, realization_power, noise_power, of_stale), received])
+    stages = transmitter_stages(profile, energy(capture.samples) / max(n_nonzero, 1), rate_hz, of_oscillators)
+    carrier = 2 * math.pi * draw.cfo_hz / rate_hz, draw.phase_rad
+    energies = _emit(capture.samples, stages, channel, carrier, arriving)
+    levels = receive_levels(profile, channel, n_burst, n_nonzero, *energies)
 
-    gain = 1.0
-    if profile.receive_level_dbfs is not None and realization_power + noise_power > 0:
-        gain = math.sqrt(from_db(profile.receive_level_dbfs) / (realization_power + noise_power))
-        received *= np.float32(gain)
-    if profile.rx_iq_gain_db or profile.rx_iq_phase_deg:
-        received = iq_imbalance(received, profile.rx_iq_gain_db, profile.rx_iq_phase_deg)
-    if profile.rx_dc_dbfs is not None:
-        received = add_dc_offset(received, profile.rx_dc_dbfs)
-    clipped = 0
-    if profile.adc_bits is not None:
-        received, clipped = quantize(received, profile.adc_bits)
+    received[:n_stale] = _stale(n_stale, levels.signal_power, levels.noise_power, of_stale)
+    _receive(arriving, received[n_stale:], (first, step), levels, of_noise)
+    stages, converter = receiver_stages(profile)
+    for at in range(0, n_samples, _PIECE):
+        for stage in stages:
+            stage(received[at : at + _PIECE])
 
+    settings = {field.name: getattr(profile, field.name) for field in fields(profile)}
     truth = asdict(draw) | {
-        "signal_power": realization_power * gain**2,
-        "noise_power": noise_power * gain**2,
+        "signal_power": levels.signal_power,
+        "noise_power": levels.noise_power,
         "first_sample": n_stale + draw.delay_samples,
     }
     return Capture(
@@ -187,6 +184,6 @@ def simulate(
         sample_rate_hz=rate_hz,
         center_frequency_hz=capture.center_frequency_hz,
         start=capture.start,
-        clipped=clipped,
-        settings={"profile": asdict(profile), "truth": truth},
+        clipped=0 if converter is None else converter.clipped,
+        settings={"profile": settings, "truth": truth},
     )

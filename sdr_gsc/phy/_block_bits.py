@@ -116,13 +116,17 @@ def decide_uncoded(
         blocks: uint8 [B, bytes], output, with checksums.
         good: bool [B], output; whether the checksum holds.
     """
-    decisions = axes.view(np.uint32)
+    patterns = axes.view(np.uint32)
+    # Bytes instead of words: the bits that mixing picks at random then stay in the first-level cache.
+    decisions = np.empty(patterns.shape[0], np.uint8)
+    for place in range(np.uint64(patterns.shape[0])):
+        decisions[place] = patterns[place] >> _LAST
     length = np.uint64(8 * blocks.shape[1])
     bits = np.empty(length, np.uint8)
     for index in range(np.uint64(blocks.shape[0])):
         for bit in range(length):
             entry = mixing[index * length + bit]
-            bits[bit] = (decisions[entry & _INDEX] ^ entry) >> _LAST
+            bits[bit] = decisions[entry & _INDEX] ^ np.uint8(entry >> _LAST)
         pack_bits(bits, blocks[index])
         good[index] = crc32_holds(blocks[index])
 

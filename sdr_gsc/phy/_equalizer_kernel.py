@@ -9,6 +9,7 @@ from numba import njit
 
 from ._grid_tables import GridTables
 from ._pilot_kernel import DelayFit
+from ._trigonometry import sine_cosine
 
 __all__ = [
     "Noise",
@@ -79,22 +80,27 @@ def known_tones(
     Returns:
         complex64 [K, Na].
     """
-    n = grid.fft_size
-    turn_i, turn_q = np.empty(n // 2 + 1, np.float32), np.empty(n // 2 + 1, np.float32)
+    n, n_active = np.uint64(grid.fft_size), np.uint64(grid.active.size)
+    bins, ramp = np.empty(n_active, np.uint64), np.empty(n_active, np.float32)
+    for j in range(n_active):
+        bins[j], ramp[j] = grid.active[j], 2 * np.pi * grid.signed[j] / grid.fft_size
     seen = np.empty((which.size, grid.active.size), np.complex64)
-    for row in range(which.size):
+    spectra, sent = values.reshape(-1).view(np.float32), reference.reshape(-1).view(np.float32)
+    out = seen.reshape(-1).view(np.float32)
+    sine, cosine = np.empty(n_active, np.float32), np.empty(n_active, np.float32)
+    one, two = np.uint64(1), np.uint64(2)
+    for row in range(np.uint64(which.size)):
         s = which[row]
-        angle = 2 * np.pi * (fit.offset + fit.rate * times[s] - shift[s]) / n
-        i, q, step_i, step_q = 1.0, 0.0, np.cos(angle), np.sin(angle)
-        for k in range(turn_i.size):
-            turn_i[k], turn_q[k] = i, q
-            i, q = i * step_i - q * step_q, i * step_q + q * step_i
-        for j in range(grid.active.size):
-            k = grid.signed[j]
-            c, d = turn_i[abs(k)], turn_q[abs(k)] if k >= 0 else -turn_q[abs(k)]
-            y, x = values[s, grid.active[j]], reference[row, j]
-            a, b = y.real * x.real + y.imag * x.imag, y.imag * x.real - y.real * x.imag
-            seen[row, j] = complex(a * c - b * d, a * d + b * c)
+        late = np.float32(fit.offset + fit.rate * times[s] - shift[s])
+        for j in range(n_active):
+            sine[j], cosine[j] = sine_cosine(ramp[j] * late)
+        first, to = two * np.uint64(s) * n, two * row * n_active
+        for j in range(n_active):
+            p, q = spectra[first + two * bins[j]], spectra[first + two * bins[j] + one]
+            c, d = sent[to + two * j], sent[to + two * j + one]
+            a, b = p * c + q * d, q * c - p * d
+            out[to + two * j] = a * cosine[j] - b * sine[j]
+            out[to + two * j + one] = a * sine[j] + b * cosine[j]
     return seen
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ._trigonometry import sine_cosine
+
 __all__ = ["PhaseGuess", "fit_phase"]
 
 #: Symbols over which a phase walk is measured: long enough to rise above the pilots' noise.
@@ -17,8 +19,6 @@ _WALK_MIN_SYMBOLS = 4
 _ANCHOR_WEIGHT = 50.0
 #: Angle by which neighbouring symbols may turn apart and still be added up, rad.
 _APART = 0.2
-#: Symbols after which a running phasor is computed afresh.
-_FRESH = 64
 
 
 class PhaseGuess(NamedTuple):
@@ -44,7 +44,7 @@ def fit_phase(
     """Line plus random walk, smoothed by its Kalman smoother.
 
     Args:
-        sums: complex128 [S], known tones of each symbol added up coherently.
+        sums: complex64 [S], known tones of each symbol added up coherently.
         gain: float64 [S], what they would add up to; 0 where nothing was received. A symbol's phase has error variance
             noise_variance / (2 gain).
         times: float64 [S], samples since the training symbols, one symbol apart.
@@ -72,19 +72,7 @@ def fit_phase(
         return 1.0, guess.slope
     usual = noise_variance / (2.0 * least)
     slope, start = _strongest_line(sums, index, guess.slope, guess.search)
-    deviation = np.zeros(size)
-    last = 0.0
-    turn = np.exp(-1j * slope)
-    line = turn
-    for s in range(size):
-        line = line * turn if s % _FRESH else np.exp(-1j * (slope * index[s] + start))
-        if gain[s] > 0.0:
-            turned = sums[s] * line
-            value = _angle(turned.real, turned.imag)
-            if guess.walk and abs(value - last) > np.pi:  # around a line there is nothing to unwrap but noise
-                value += 2 * np.pi * np.round((last - value) / (2 * np.pi))
-            last = value
-            deviation[s] = value
+    deviation = _deviations(sums, gain, index, slope, start, guess.walk)
     step = _walk_step(deviation, gain, noise) if guess.walk else 0.0
     a00 = 1e-12 / usual
     a01 = 0.0
@@ -128,13 +116,51 @@ def fit_phase(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _angle(real: float, imaginary: float) -> float:
-    """Angle of a complex number, error below 1e-9 rad; most are small, and a short series is enough for them."""
-    if real <= 0.0 or abs(imaginary) > 0.1 * real:
-        return np.arctan2(imaginary, real)
-    x = imaginary / real
-    y = x * x
-    return x * (1.0 - y * (1 / 3 - y * (1 / 5 - y * (1 / 7 - y * (1 / 9)))))
+def _deviations(
+    sums: np.ndarray, gain: np.ndarray, index: np.ndarray, slope: float, start: float, unwrap: bool
+) -> np.ndarray:
+    """Angle of each sum beyond the line; 0 where nothing was received.
+
+    Args:
+        sums: complex64 [S].
+        gain: float64 [S].
+        index: float64 [S].
+        slope: of the line, rad per symbol.
+        start: of the line, rad.
+        unwrap: follow the angle beyond half a turn; around a line without a walk there is nothing to unwrap but noise.
+    """
+    size = np.uint64(sums.size)
+    real, imaginary = np.empty(size, np.float32), np.empty(size, np.float32)
+    sine, cosine = np.empty(size, np.float32), np.empty(size, np.float32)
+    for s in range(size):
+        whole = slope * index[s] + start
+        sine[s], cosine[s] = sine_cosine(np.float32(whole - 2 * np.pi * np.rint(whole * (0.5 / np.pi))))
+    rails = sums.view(np.float32)
+    one, two = np.uint64(1), np.uint64(2)
+    for s in range(size):
+        a, b = rails[two * s], rails[two * s + one]
+        real[s] = a * cosine[s] + b * sine[s]
+        imaginary[s] = b * cosine[s] - a * sine[s]
+    deviation = np.empty(size)
+    large = np.uint64(0)
+    for s in range(size):
+        heard = gain[s] > 0.0
+        x = np.float64(imaginary[s]) / np.float64(real[s]) if heard else 0.0
+        y = x * x
+        deviation[s] = x * (1.0 - y * (1 / 3 - y * (1 / 5 - y * (1 / 7 - y * (1 / 9)))))
+        large += np.uint64(1) if heard and not (y < 0.01 and real[s] > np.float32(0)) else np.uint64(0)
+    if large == 0:  # the short series is enough for small angles, error below 1e-9 rad
+        return deviation
+    last = 0.0
+    for s in range(size):
+        deviation[s] = 0.0
+        if gain[s] > 0.0:
+            value = np.arctan2(imaginary[s], real[s])
+            if unwrap and abs(value - last) > np.pi:
+                value += 2 * np.pi * np.round((last - value) / (2 * np.pi))
+            last = value
+            deviation[s] = value
+    return deviation
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

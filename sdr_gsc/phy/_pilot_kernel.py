@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ._trigonometry import sine_cosine
+
 __all__ = ["DelayFit", "Pilots", "add_delay_information", "pilot_sums", "solve_delay", "turn_pilots"]
 
 #: Standard deviation of the sampling-clock offset before anything is measured.
 _CLOCK_PRIOR = 40e-6
-#: Symbols after which a running phasor is computed afresh.
-_FRESH = 64
 
 
 class DelayFit(NamedTuple):
@@ -37,8 +37,8 @@ class Pilots(NamedTuple):
     """Received pilots over their known values, delay removed; the channel is still in them.
 
     Attributes:
-        real: float32 [S·Np]; 0 where nothing was received.
-        imaginary: float32 [S·Np].
+        real: float32 [Np, S]; 0 where nothing was received.
+        imaginary: float32 [Np, S].
     """
 
     real: np.ndarray
@@ -69,39 +69,25 @@ def turn_pilots(
         fit: delay.
     """
     count, n_pilots, n = np.uint64(times.size), np.uint64(ramp.size), np.uint64(values.shape[1])
-    real, imaginary = np.zeros(count * n_pilots, np.float32), np.zeros(count * n_pilots, np.float32)
-    # Real and imaginary part of: running phasor exp(j·ramp·delay), its step per symbol, exp(-j·ramp·shift).
-    run_i, run_q = np.empty(n_pilots), np.empty(n_pilots)
-    step_i, step_q = np.empty(n_pilots), np.empty(n_pilots)
-    window_i, window_q = np.empty(n_pilots), np.empty(n_pilots)
-    at = np.empty(n_pilots, np.uint64)
-    spacing = times[1] - times[0] if count > 1 else 0.0
-    for k in range(n_pilots):
-        at[k] = bins[k]
-        step_i[k] = np.cos(ramp[k] * fit.rate * spacing)
-        step_q[k] = np.sin(ramp[k] * fit.rate * spacing)
-    spectra, sent = values.reshape(-1), pilot_tones.reshape(-1)
+    real, imaginary = np.empty((n_pilots, count), np.float32), np.empty((n_pilots, count), np.float32)
+    late, heard = np.empty(count, np.float32), np.empty(count, np.float32)
     for s in range(count):
-        if s % np.uint64(_FRESH) == 0:
-            delay = fit.offset + fit.rate * times[s]
-            for k in range(n_pilots):
-                run_i[k], run_q[k] = np.cos(ramp[k] * delay), np.sin(ramp[k] * delay)
-        if s == 0 or shift[s] != shift[s - np.uint64(1)]:
-            for k in range(n_pilots):
-                window_i[k], window_q[k] = np.cos(ramp[k] * shift[s]), -np.sin(ramp[k] * shift[s])
-        for k in range(n_pilots):
-            i, q = run_i[k], run_q[k]
-            run_i[k] = i * step_i[k] - q * step_q[k]
-            run_q[k] = i * step_q[k] + q * step_i[k]
-            if usable[s]:
-                known, seen = sent[s * n_pilots + k], spectra[s * n + at[k]]
-                # seen · known · running phasor · window's phasor, in real numbers
-                c = seen.real * known.real - seen.imag * known.imag
-                d = seen.real * known.imag + seen.imag * known.real
-                p = i * window_i[k] - q * window_q[k]
-                r = i * window_q[k] + q * window_i[k]
-                real[s * n_pilots + k] = c * p - d * r
-                imaginary[s * n_pilots + k] = c * r + d * p
+        late[s] = fit.offset + fit.rate * times[s] - shift[s]
+        heard[s] = usable[s]
+    spectra, sent = values.reshape(-1).view(np.float32), pilot_tones.reshape(-1).view(np.float32)
+    sine, cosine = np.empty(count, np.float32), np.empty(count, np.float32)
+    one, two = np.uint64(1), np.uint64(2)
+    for k in range(n_pilots):
+        slope, at = np.float32(ramp[k]), two * np.uint64(bins[k])
+        for s in range(count):
+            sine[s], cosine[s] = sine_cosine(slope * late[s])
+        for s in range(count):
+            from_known, from_seen = two * (s * n_pilots + k), two * s * n + at
+            c, d = sent[from_known], sent[from_known + one]
+            p, q = spectra[from_seen], spectra[from_seen + one]
+            a, b = (p * c - q * d) * heard[s], (p * d + q * c) * heard[s]
+            real[k, s] = a * cosine[s] - b * sine[s]
+            imaginary[k, s] = a * sine[s] + b * cosine[s]
     return Pilots(real, imaginary)
 
 
@@ -115,24 +101,27 @@ def pilot_sums(pilots: Pilots, response: np.ndarray, usable: np.ndarray) -> tupl
         usable: bool [S].
 
     Returns:
-        complex128 [S] and float64 [S].
+        complex64 [S] and float64 [S].
     """
     count, n_pilots = np.uint64(usable.size), np.uint64(response.shape[1])
+    total_i, total_q = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    weight = np.zeros(count, np.float32)
+    moving = response.shape[0] > 1
     expected = response.reshape(-1)
-    follow = n_pilots if response.shape[0] > 1 else np.uint64(0)
-    total = np.empty(count, np.complex128)
-    gain = np.zeros(count)
+    for k in range(n_pilots):
+        in_i, in_q = pilots.real[k], pilots.imaginary[k]
+        h = expected[k]
+        for s in range(count):
+            if moving:
+                h = expected[s * n_pilots + k]
+            total_i[s] += in_i[s] * h.real + in_q[s] * h.imag
+            total_q[s] += in_q[s] * h.real - in_i[s] * h.imag
+            weight[s] += h.real * h.real + h.imag * h.imag
+    total = np.empty(count, np.complex64)
+    gain = np.empty(count)
     for s in range(count):
-        real, imaginary, weight = 0.0, 0.0, 0.0
-        for k in range(n_pilots):
-            h = expected[s * follow + k]
-            c, d = pilots.real[s * n_pilots + k], pilots.imaginary[s * n_pilots + k]
-            real += c * h.real + d * h.imag
-            imaginary += d * h.real - c * h.imag
-            weight += h.real * h.real + h.imag * h.imag
-        total[s] = complex(real, imaginary)
-        if usable[s]:
-            gain[s] = weight
+        total[s] = complex(total_i[s], total_q[s])
+        gain[s] = weight[s] if usable[s] else 0.0
     return total, gain
 
 
@@ -153,7 +142,7 @@ def solve_delay(sums: np.ndarray, count: int) -> DelayFit:
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def add_delay_information(
     pilots: Pilots,
     response: np.ndarray,
@@ -179,43 +168,46 @@ def add_delay_information(
         noise_variance: of each pilot.
         sums: float64 [5], added to.
     """
-    n_pilots = np.uint64(ramp.size)
-    weight, arm = np.empty(n_pilots), np.empty(n_pilots)
+    count, n_pilots = np.uint64(times.size), np.uint64(ramp.size)
     gain, centre, information = 0.0, 0.0, 0.0
     for k in range(n_pilots):
         h = response[0, k]
-        weight[k] = h.real * h.real + h.imag * h.imag
-        gain += weight[k]
-        centre += weight[k] * ramp[k]
-    if gain <= 0.0:
-        return
+        weight = h.real * h.real + h.imag * h.imag
+        gain += weight
+        centre += weight * ramp[k]
+    centre /= max(gain, 1e-300)
     for k in range(n_pilots):
-        arm[k] = ramp[k] - centre / gain
-        information += weight[k] * arm[k] * arm[k]
+        h = response[0, k]
+        information += (h.real * h.real + h.imag * h.imag) * (ramp[k] - centre) ** 2
     if information <= 0.0:
         return
+    # Im(turned) = weight · (phase error - ramp · delay error); centring drops the former.
+    real, imaginary = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    slope_i, slope_q = np.zeros(count, np.float32), np.zeros(count, np.float32)
+    for k in range(n_pilots):
+        in_i, in_q = pilots.real[k], pilots.imaginary[k]
+        h, arm = response[0, k], np.float32(ramp[k] - centre)
+        for s in range(count):
+            a = in_i[s] * h.real + in_q[s] * h.imag
+            b = in_q[s] * h.real - in_i[s] * h.imag
+            real[s] += a
+            imaginary[s] += b
+            slope_i[s] += arm * a
+            slope_q[s] += arm * b
     precision = 2.0 * information / noise_variance
-    turned_i, turned_q = np.empty(n_pilots), np.empty(n_pilots)
-    for s in range(np.uint64(times.size)):
-        if not usable[s]:
-            continue
-        real, imaginary = 0.0, 0.0
-        for k in range(n_pilots):
-            h = response[0, k]
-            c, d = pilots.real[s * n_pilots + k], pilots.imaginary[s * n_pilots + k]
-            turned_i[k], turned_q[k] = c * h.real + d * h.imag, d * h.real - c * h.imag
-            real += turned_i[k]
-            imaginary += turned_q[k]
-        magnitude = np.sqrt(real * real + imaginary * imaginary)
-        if magnitude == 0.0:
-            continue
-        # Im(turned) = weight · (phase error - ramp · delay error); centring drops the former.
-        slope = 0.0
-        for k in range(n_pilots):
-            slope += arm[k] * (turned_q[k] * real - turned_i[k] * imaginary)
-        observed = fit.offset + fit.rate * times[s] - slope / (magnitude * information)
-        sums[0] += precision
-        sums[1] += precision * times[s]
-        sums[2] += precision * times[s] * times[s]
-        sums[3] += precision * observed
-        sums[4] += precision * observed * times[s]
+    n_heard, first, second, observed, moment = 0.0, 0.0, 0.0, 0.0, 0.0
+    for s in range(count):
+        magnitude = np.sqrt(real[s] * real[s] + imaginary[s] * imaginary[s])
+        heard = 1.0 if usable[s] and magnitude > np.float32(0) else 0.0
+        slope = (slope_q[s] * real[s] - slope_i[s] * imaginary[s]) / max(magnitude, np.float32(1e-37))
+        delay = fit.offset + fit.rate * times[s] - slope / information
+        n_heard += heard
+        first += heard * times[s]
+        second += heard * times[s] * times[s]
+        observed += heard * delay
+        moment += heard * delay * times[s]
+    sums[0] += precision * n_heard
+    sums[1] += precision * first
+    sums[2] += precision * second
+    sums[3] += precision * observed
+    sums[4] += precision * moment

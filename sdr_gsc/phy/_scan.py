@@ -24,7 +24,7 @@ __all__ = ["FrameScanner", "Scan"]
 
 
 #: Frames whose payloads are demodulated in one go: code that has just run is still in the processor's cache.
-_BATCH = 16
+_BATCH = 32
 #: Clock offset by which the end of a frame may come earlier than nominal.
 _EARLY = 2e-4
 

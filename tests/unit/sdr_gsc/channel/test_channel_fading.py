@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import j0
 
+from sdr_gsc.channel.awgn import complex_noise
 from sdr_gsc.channel.delay_profiles import exponential_profile, power_delay_profile
-from sdr_gsc.channel.fading import apply_fading, draw_fading, path_gains
+from sdr_gsc.channel.fading import FadingFilter, apply_fading, draw_fading, path_gains
 from sdr_gsc.errors import SettingsError
 
 RATE_HZ = 4e6
@@ -159,3 +162,36 @@ def test_a_channel_that_is_too_short_is_refused():
     )
     with pytest.raises(ValueError, match="fewer than"):
         apply_fading(np.zeros(10_000, np.complex64), channel)
+
+
+@given(sizes=st.lists(st.integers(0, 1500), min_size=1, max_size=6), doppler_hz=st.sampled_from([0.0, 500.0, 20_000.0]))
+@settings(max_examples=15, deadline=None)
+def test_pieces_meet_the_same_channel_as_the_whole(sizes, doppler_hz):
+    channel = draw_fading(
+        tdl("tdl-c"),
+        n_samples=10_000,
+        sample_rate_hz=RATE_HZ,
+        doppler_hz=doppler_hz,
+        generator=np.random.default_rng(1),
+    )
+    x = complex_noise(sum(sizes), 1.0, np.random.default_rng(2))
+    expected = apply_fading(x, channel)[: x.size]
+    fade, out = FadingFilter(channel, max(sizes)), np.empty_like(x)
+    for last, size in zip(np.cumsum(sizes), sizes, strict=True):
+        fade.inlet[:size] = x[last - size : last]
+        fade(out[last - size : last])
+    np.testing.assert_allclose(out, expected, atol=2e-6)
+
+
+def test_moving_taps_are_linear_between_the_edges():
+    channel = draw_fading(
+        tdl("tdl-a"), n_samples=3000, sample_rate_hz=RATE_HZ, doppler_hz=300.0, generator=np.random.default_rng(3)
+    )
+    x = complex_noise(2000, 1.0, np.random.default_rng(4))
+    length, block = channel.taps.shape[1], channel.block_samples
+    instants = np.arange(2000) / block
+    edge, part = instants.astype(int), (instants % 1)[:, None]
+    taps = (1 - part) * channel.taps[edge] + part * channel.taps[edge + 1]
+    padded = np.concatenate([np.zeros(length - 1), x])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, length)[:, ::-1]
+    np.testing.assert_allclose(apply_fading(x, channel)[:2000], np.sum(taps * windows, axis=1), atol=1e-5)

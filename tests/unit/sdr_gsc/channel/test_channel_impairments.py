@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from sdr_gsc.channel.awgn import complex_noise
 from sdr_gsc.channel.impairments import (
+    PhaseNoise,
     add_dc_offset,
     frequency_shift,
     image_rejection_db,
@@ -84,3 +85,43 @@ def test_rapp_limits(p, saturation):
 
 def test_rapp_survives_silence():
     np.testing.assert_array_equal(rapp_amplifier(np.zeros(3, np.complex64), 2.0, 1.0), np.zeros(3))
+
+
+@given(p=st.floats(0.3, 10.0), seed=st.integers(0, 9))
+@settings(max_examples=20, deadline=None)
+def test_rapp_is_the_published_curve(p, seed):
+    generator = np.random.default_rng(seed)
+    x = (10 ** generator.uniform(-3, 2, 500) * np.exp(2j * np.pi * generator.uniform(0, 1, 500))).astype(np.complex64)
+    exact = x.astype(np.complex128)
+    expected = exact / (1 + (np.abs(exact) / 0.7) ** (2 * p)) ** (1 / (2 * p))
+    np.testing.assert_allclose(rapp_amplifier(x, p, 0.7), expected, rtol=1.5e-6)
+
+
+def test_phase_noise_of_pieces_is_that_of_the_whole():
+    whole, pieces = np.ones(4000, np.complex64), np.ones(4000, np.complex64)
+    PhaseNoise(100.0, RATE_HZ, np.random.default_rng(3))(whole)
+    oscillator = PhaseNoise(100.0, RATE_HZ, np.random.default_rng(3))
+    for first, last in ((0, 256), (256, 256 * 7), (256 * 7, 4000)):
+        oscillator(pieces[first:last])
+    np.testing.assert_array_equal(pieces, whole)
+    np.testing.assert_array_equal(
+        whole, phase_noise(np.ones(4000, np.complex64), 100.0, RATE_HZ, np.random.default_rng(3))
+    )
+    assert np.ptp(np.angle(whole)) > 0.1
+
+
+def test_phase_noise_turns_what_it_is_given():
+    x = complex_noise(700, 1.0, np.random.default_rng(4))
+    turns = phase_noise(np.ones(700, np.complex64), 1000.0, RATE_HZ, np.random.default_rng(5))
+    np.testing.assert_allclose(phase_noise(x, 1000.0, RATE_HZ, np.random.default_rng(5)), x * turns, atol=1e-6)
+
+
+def test_originals_are_left_alone():
+    x = complex_noise(300, 1.0, np.random.default_rng(4))
+    before = x.copy()
+    frequency_shift(x, 1e5, RATE_HZ)
+    phase_noise(x, 100.0, RATE_HZ, np.random.default_rng(0))
+    iq_imbalance(x, 1.0, 1.0)
+    add_dc_offset(x, -10.0)
+    rapp_amplifier(x, 2.0, 1.0)
+    np.testing.assert_array_equal(x, before)

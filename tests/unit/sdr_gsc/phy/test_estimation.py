@@ -179,7 +179,7 @@ def test_symbols_known_better_count_more() -> None:
         noise = gaussian(generator, count) * np.sqrt(variance * gain)
         sums = gain * np.exp(0.02j * times / 80) + noise
         guess = PhaseGuess(0.0, 0.05, 0.0, False)
-        slopes.append(fit_phase(sums, gain, times, variance, guess, np.empty(count))[1] - 0.02)
+        slopes.append(fit_phase(sums.astype(np.complex64), gain, times, variance, guess, np.empty(count))[1] - 0.02)
     index = np.arange(count)
     weight = 2 * gain / variance
     centred = index - np.sum(weight * index) / weight.sum()

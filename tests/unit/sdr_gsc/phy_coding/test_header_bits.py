@@ -46,7 +46,8 @@ def described_encoder(fields, cells):
 def described_decoder(points, variance):
     llr = soft_demap(points, variance, 4).reshape(-1)
     llr *= 1 - 2 * random_bits(WHITENING_SEED, llr.size).astype(np.float32)
-    combined = np.bincount(scatter(points.size), weights=llr, minlength=648).astype(np.float32)
+    combined = np.zeros(648, np.float32)
+    np.add.at(combined, scatter(points.size), llr)
     bits = LdpcCode.ieee80211n(648, "1/2").decode(combined[None], 50).bits[0]
     fields, checksum = np.packbits(bits[:292]).tobytes(), np.packbits(bits[292:]).tobytes()
     return fields if zlib.crc32(fields).to_bytes(4, "big") == checksum else None
@@ -70,7 +71,8 @@ def test_decoder_agrees_with_the_described_one_where_headers_are_lost(data_subca
     outcomes = []
     for trial in range(60):
         fields = drawn_fields(trial)
-        level = 10 ** (rng.uniform(1.0, 4.5) / 10)
+        # Around the limit of the code, which moves with the number of copies.
+        level = 10 ** (rng.uniform(1.0, 4.0) / 10) * cells / 648
         variance = (level * rng.uniform(0.5, 1.5, cells)).astype(np.float32)
         noise = rng.standard_normal((2, cells)) * np.sqrt(variance / 2)
         points = (encode_header(fields, cells) + noise[0] + 1j * noise[1]).astype(np.complex64)
@@ -78,7 +80,7 @@ def test_decoder_agrees_with_the_described_one_where_headers_are_lost(data_subca
         assert decoded == described_decoder(points, variance)
         assert decoded in (None, fields)
         outcomes.append(decoded is None)
-    assert 3 < sum(outcomes) < 57
+    assert 10 < sum(outcomes) < 50
 
 
 def test_one_copy_is_enough():

@@ -1,0 +1,1 @@
+"""How close the receiver comes to what theory allows."""
