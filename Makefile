@@ -12,8 +12,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PACKAGES := sdr_gsc hardware calibration experiments tests
 
-# Compiled kernels are kept here, whatever the place the packages are installed in; one thread, for same seed, same figures.
-export NUMBA_CACHE_DIR := $(CURDIR)/.numba_cache
+# Compiled kernels are kept here, whatever the place the packages are installed in. A cached kernel does not notice that
+# another file changed which it calls, so every state of the sources has a cache of its own.
+SOURCES_HASH := $(shell cat sdr_gsc/phy/*.py sdr_gsc/phy/coding/*.py sdr_gsc/channel/*.py | cksum | cut -d' ' -f1)
+export NUMBA_CACHE_DIR := $(CURDIR)/.numba_cache/$(SOURCES_HASH)
+# One thread, for same seed, same figures.
 export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -17,6 +17,7 @@ PACKAGES = (
     "numpy",
     "scipy",
     "numba",
+    "rocket-fft",
     "torch",
     "safetensors",
     "pillow",

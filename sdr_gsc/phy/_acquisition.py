@@ -1,4 +1,4 @@
-"""Compiled acquisition: exact place and carrier offset of a preamble near a candidate, and the figures that judge it."""
+"""Compiled acquisition: exact place and carrier offset of a preamble, and the figures that judge it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ import numpy as np
 import scipy.fft
 from numba import njit
 
+from ._first_path import FIRST_PATH, first_path_delay
 from ._kernels import gather_symbols
 
 __all__ = [
     "AcquisitionTables",
     "acquire_preamble",
     "believed",
-    "delay_probe",
-    "first_path_delay",
     "lost_within",
+    "refine_place",
     "residual_offset",
 ]
 
-#: A path this far below the strongest one counts as the first; the side lobes of the occupied band stay below it.
-_FIRST_PATH = 0.08
+#: The first path also rises this far above the noise.
 _FIRST_PATH_OVER_NOISE = 12.0
-#: Half samples to either side of the slack in which the first path's exact delay is looked for.
-_PROBED = 8
 
 
 class AcquisitionTables(NamedTuple):
@@ -112,7 +109,7 @@ def acquire_preamble(
     integer, delay = _integer_offset(repeated, fractional, tables)
     cfo = fractional + integer
     expected = window + delay
-    best = _refine(samples, expected, cfo, tables)
+    best = refine_place(samples, expected, cfo, tables)
     score = best[4] / _heard(lost_before, best[1], tables) if best[0] else 0.0
     for step in (-n, n):
         place = expected
@@ -120,7 +117,7 @@ def acquire_preamble(
             if score > 1.0 - 0.25 / copies:
                 break
             place += step
-            found = _refine(samples, place, cfo, tables)
+            found = refine_place(samples, place, cfo, tables)
             if not found[0] or found[4] / _heard(lost_before, found[1], tables) <= score:
                 break
             best = found
@@ -178,7 +175,7 @@ def _integer_offset(repeated: np.ndarray, fractional: float, tables: Acquisition
     strongest = np.float32(0)
     for k in range(taps):
         strongest = max(strongest, kept[(at + 1 + k) & last])
-    floor = max(_FIRST_PATH * strongest, _FIRST_PATH_OVER_NOISE * np.median(kept))
+    floor = max(FIRST_PATH * strongest, _FIRST_PATH_OVER_NOISE * np.median(kept))
     delay = (at + 1) & last
     for k in range(taps):
         if kept[(at + 1 + k) & last] > floor:
@@ -189,9 +186,10 @@ def _integer_offset(repeated: np.ndarray, fractional: float, tables: Acquisition
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _refine(
+def refine_place(
     samples: np.ndarray, first_path: int, cfo: float, tables: AcquisitionTables
 ) -> tuple[bool, int, float, float, float, float, float, np.ndarray]:
+    """What `acquire_preamble` returns, for one place: `first_path` is its first sample behind the prefix."""
     n, copies, n_active = tables.fft_size, tables.copies, tables.active.size
     start = first_path - tables.slack
     tones = np.zeros((copies, n_active), np.complex64)
@@ -246,40 +244,6 @@ def _explained(tones: np.ndarray, basis: np.ndarray) -> float:
         limited[0, j] = tones[j] * np.float32(limit / max(magnitude[j], limit, np.float32(1e-30)))
     inside = np.dot(limited, basis)
     return _energy(inside) / max(_energy(limited), 1e-30)
-
-
-def delay_probe(signed: np.ndarray, fft_size: int, slack: int) -> np.ndarray:
-    """Inverse DFT at the half-sample delays `first_path_delay` looks at: complex64 [17, Na].
-
-    Args:
-        signed: int64 [Na], subcarrier indices.
-        fft_size: N.
-        slack: where the first path is expected, samples.
-    """
-    delays = slack + 0.5 * np.arange(-_PROBED, _PROBED + 1)
-    return np.exp(2j * np.pi * np.outer(delays, signed) / fft_size).astype(np.complex64)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def first_path_delay(tones: np.ndarray, probe: np.ndarray) -> float:
-    """Delay of the first path beyond the slack: first high maximum of the impulse response near it, by parabola.
-
-    Args:
-        tones: complex64 [Na], channel.
-        probe: from `delay_probe`.
-    """
-    magnitude = np.empty(probe.shape[0])
-    for at in range(probe.shape[0]):
-        total = np.complex64(0)
-        for j in range(tones.size):
-            total += probe[at, j] * tones[j]
-        magnitude[at] = abs(total)
-    least = np.sqrt(_FIRST_PATH) * magnitude.max()
-    for at in range(1, magnitude.size - 1):
-        a, b, c = magnitude[at - 1], magnitude[at], magnitude[at + 1]
-        if b >= least and a < b and b >= c:
-            return 0.5 * (at - magnitude.size // 2) + 0.25 * (a - c) / (a - 2 * b + c)
-    return 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +27,7 @@ from .transmitter import pilot_values
 __all__ = ["Demodulator", "Payload", "Start"]
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """What training symbols and header say of a frame.
 
     Attributes:
@@ -61,8 +61,7 @@ class Start:
     training: np.ndarray
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """What is known at the end of a frame.
 
     Attributes:

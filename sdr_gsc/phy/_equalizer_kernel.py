@@ -272,8 +272,8 @@ def mean_of_finite(variance: np.ndarray) -> float:
             finite = value < np.float32(np.inf)
             part += value if finite else np.float32(0)
             count += np.float32(1) if finite else np.float32(0)
-        total += part
-        heard += count
+        total += float(part)
+        heard += float(count)
         first += np.uint64(256)
     return total / heard
 

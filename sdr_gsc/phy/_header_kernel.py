@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ._acquisition import first_path_delay
 from ._channel_kernel import (
     ChannelTables,
     best_profile,
@@ -17,6 +16,7 @@ from ._channel_kernel import (
     static_estimate,
 )
 from ._equalizer_kernel import Noise, equalize_symbols
+from ._first_path import first_path_delay
 from ._grid_tables import GridTables
 from ._phase_kernel import PhaseGuess, fit_phase
 from ._pilot_kernel import DelayFit, add_delay_information, pilot_sums, solve_delay, turn_pilots
@@ -185,9 +185,7 @@ def header_cells_of(
     sums = np.zeros(5)
     fit = DelayFit(0.0, 0.0, 0.0, 0.0, 0.0)
     for turn in range(2):
-        pilots = turn_pilots(
-            opening.values, pilot_tones, grid.pilots, ramp, times, shift, opening.usable, fit
-        )
+        pilots = turn_pilots(opening.values, pilot_tones, grid.pilots, ramp, times, shift, opening.usable, fit)
         if turn == 0:
             add_delay_information(pilots, response, opening.usable, ramp, times, fit, base.scatter, sums)
             fit = solve_delay(sums, count)

@@ -25,7 +25,7 @@ def loudest(bits: np.ndarray) -> int:
     for k in range(bits.size):
         magnitude = bits[k] & np.int32(0x7FFFFFFF)
         largest = max(largest, magnitude if magnitude < np.int32(0x7F800000) else np.int32(0))
-    return (largest >> 23) - 127
+    return int(largest >> 23) - 127
 
 
 @njit(cache=True, nogil=True)

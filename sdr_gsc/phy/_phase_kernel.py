@@ -37,7 +37,7 @@ class PhaseGuess(NamedTuple):
     walk: bool
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def fit_phase(
     sums: np.ndarray, gain: np.ndarray, times: np.ndarray, noise_variance: float, guess: PhaseGuess, phase: np.ndarray
 ) -> tuple[float, float]:
@@ -200,7 +200,7 @@ def _strongest_line(sums: np.ndarray, index: np.ndarray, centre: float, limit: f
     return slope, start
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def _walk_step(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray) -> float:
     """Variance per symbol of a random walk seen in white noise."""
     if deviation.size < _WALK_MIN_SYMBOLS:

@@ -128,8 +128,6 @@ def follow_symbols(
             values[first:done], pilot_tones[first:done], grid.pilots, ramp, times[first:done], shift[first:done],
             usable[first:done], fit,
         )  # fmt: skip
-        add_delay_information(
-            pilots, expected, usable[first:done], ramp, times[first:done], fit, noise_variance, sums
-        )
+        add_delay_information(pilots, expected, usable[first:done], ramp, times[first:done], fit, noise_variance, sums)
         fit = solve_delay(sums, done)
     return fit

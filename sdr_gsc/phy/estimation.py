@@ -37,6 +37,8 @@ __all__ = ["ChannelEstimate", "ChannelEstimator", "Observations"]
 
 #: Doppler shifts tried, in cycles over a run of observations; 0 is the static channel.
 _DOPPLER_GRID = np.concatenate([[0.0], np.geomspace(0.02, 2.0, 21)])
+#: Taps beyond which fewer profiles compete.
+_MANY_TAPS = 64
 #: Samples to either side in which the window is settled.
 _SETTLE = 3
 #: Observations judged together, at most; longer frames are estimated in overlapping runs of as many.
@@ -86,14 +88,14 @@ class ChannelEstimator:
 
     Args:
         preamble: training symbols and grid.
-        slack: samples before the first path, where only leakage is expected; 3/16 of the prefix by default.
+        slack: samples before the first path, where only leakage is expected; a quarter of the prefix by default.
     """
 
     def __init__(self, preamble: Preamble, slack: int | None = None) -> None:
         grid = preamble.numerology
         self.taps = grid.cp_length
         #: Samples between the start of the FFT window and the first path.
-        self.slack = max(1, grid.cp_length * 3 // 16) if slack is None else slack
+        self.slack = max(1, grid.cp_length // 4) if slack is None else slack
         signed = grid.signed(grid.active)
         dft = np.exp(-2j * np.pi * np.outer(signed, np.arange(self.taps)) / grid.fft_size)
         basis, triangle = np.linalg.qr(dft)
@@ -111,6 +113,9 @@ class ChannelEstimator:
         weights += [exponential(length, 4 * length, _NO_LEAKAGE) for length in _TRUNCATED]
         fronts = [rectangular(_RECTANGULAR[0]), exponential(*_SLOW)]
         fronts += [exponential(length, 4 * length, _NO_LEAKAGE) for length in _TRUNCATED[1:3]]
+        if self.taps > _MANY_TAPS:
+            # A profile is D² numbers: more than the processor's cache holds would come from memory each time.
+            weights, fronts = weights[::3], fronts[:2]
         moves = np.exp(2j * np.pi * np.outer(np.arange(-_SETTLE, _SETTLE + 1), signed) / grid.fft_size)
         self.tables = _tables(basis, triangle, weights, fronts, moves)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from ._acquisition import AcquisitionTables, acquire_preamble, believed, delay_probe
+from ._acquisition import AcquisitionTables, acquire_preamble, believed
+from ._first_path import delay_probe
 from ._losses import Losses
 from .detection import Candidate, decision_threshold
 from .estimation import ChannelEstimator

@@ -16,6 +16,8 @@ from experiments.procedures.photographs import find_picture
 from experiments.procedures.transmission import Bench
 from sdr_gsc.capture import Capture
 from sdr_gsc.link import PictureRequest, prepare
+from sdr_gsc.phy._header import header_cells
+from sdr_gsc.phy.preamble import Preamble
 from sdr_gsc.phy.transmitter import Transmitter
 from sdr_gsc.recording.sigmf_writer import write_capture
 from sdr_gsc.semantic.descriptor import Mapping
@@ -260,21 +262,22 @@ def test_two_pictures_at_once_are_one_or_none(replay, transmission, models, phot
     assert outcome.json["frames"]["header_ok"] <= 2
 
 
-def test_a_header_with_every_bit_flipped_is_no_header(replay, transmission):
+def test_headers_with_every_bit_flipped_are_no_headers(replay, transmission):
     sender = Transmitter()
     grid = sender.numerology
     samples = transmission.samples.copy()
     burst = samples[sender.gap_samples : samples.size - sender.gap_samples]
-    # Of a header symbol only the data tones change sign: pilots, preamble and payload stay as they were.
-    layout_symbols = burst.size // grid.symbol_length
-    preamble = burst.size - layout_symbols * grid.symbol_length
-    for start in range(preamble, burst.size - grid.symbol_length + 1, grid.symbol_length):
-        useful = slice(start + grid.cp_length, start + grid.symbol_length)
-        spectrum = scipy.fft.fft(burst[useful], norm="ortho")
-        spectrum[grid.data] *= -1
-        symbol = scipy.fft.ifft(spectrum, norm="ortho")
-        burst[useful] = symbol
-        burst[start : start + grid.cp_length] = symbol[-grid.cp_length :]
+    length, header = burst.size // transmission.n_frames, header_cells(grid.data.size) // grid.data.size
+    assert burst.size == length * transmission.n_frames
+    # Of the header symbols only the data tones change sign: pilots, preamble and payload stay as they were.
+    for frame in range(transmission.n_frames):
+        for symbol in range(header):
+            start = frame * length + Preamble(grid).length + symbol * grid.symbol_length
+            useful = slice(start + grid.cp_length, start + grid.symbol_length)
+            spectrum = scipy.fft.fft(burst[useful], norm="ortho")
+            spectrum[grid.data] *= -1
+            burst[useful] = scipy.fft.ifft(spectrum, norm="ortho")
+            burst[start : start + grid.cp_length] = burst[useful][-grid.cp_length :]
     outcome = replay(samples)
     assert outcome.status == 1
     frames = outcome.json["frames"]

@@ -29,7 +29,7 @@ def exponential_channels(generator: np.random.Generator, count: int) -> tuple[np
     """Responses [count, 52] of 8-tap Rayleigh channels of rms 2 samples, and their true correlation [52, 52]."""
     profile = np.exp(-np.arange(8) / 2)
     profile /= profile.sum()
-    delays = np.arange(8) + 3  # where the receiver puts the first path
+    delays = np.arange(8) + ChannelEstimator(Preamble()).slack  # where the receiver puts the first path
     dft = np.exp(-2j * np.pi * np.outer(SIGNED, delays) / 64)
     taps = gaussian(generator, count, 8) * np.sqrt(profile)
     return taps @ dft.T, (dft * profile) @ dft.conj().T
@@ -79,7 +79,7 @@ def test_moving_channel_is_followed() -> None:
     wanted = np.arange(0.0, 4800.0, 80)
     doppler = 1e-4  # cycles per sample: half a turn over the frame
     variance = 1e-3
-    dft = np.exp(-2j * np.pi * np.outer(SIGNED, np.arange(3, 7)) / 64) / 2
+    dft = np.exp(-2j * np.pi * np.outer(SIGNED, estimator.slack + np.arange(4)) / 64) / 2
     errors, still, predicted = [], [], []
     for _ in range(60):
         angles = np.cos(2 * np.pi * generator.random((16, 4)))
