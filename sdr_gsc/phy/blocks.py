@@ -40,6 +40,13 @@ def _code(rate: Fraction) -> CodeTables:
     return LdpcCode.ieee80211n(CODE_BITS, rate).tables
 
 
+@functools.cache
+def _sizes(scheme: int) -> tuple[int, int, bool]:
+    """Bits of a block on the air, bytes of a block with its checksum, whether it is coded."""
+    chosen = mcs(scheme)
+    return chosen.block_bits, chosen.information_bits // 8, chosen.is_coded
+
+
 @functools.lru_cache(maxsize=32)
 def _mixing(n_bits: int) -> tuple[np.ndarray, np.ndarray]:
     """Which bit is sent at each place, and the place of each bit; uint32 [n_bits], inverted bits marked at the top."""
@@ -59,6 +66,7 @@ def block_bytes(scheme: int) -> int:
     return mcs(scheme).information_bits // 8 - CRC_BYTES
 
 
+@functools.lru_cache(maxsize=1024)
 def block_symbols(n_blocks: int, scheme: int) -> int:
     """QAM symbols that carry `n_blocks` blocks."""
     return -(-n_blocks * mcs(scheme).block_bits // mcs(scheme).coded_bits_per_symbol)
@@ -165,11 +173,11 @@ def decode_blocks(
             f"at least {needed} symbols for {n_blocks} blocks of MCS {scheme}, and one variance for each."
         )
     axes = np.ascontiguousarray(symbols[:needed], np.complex64).view(np.float32)
-    mixing = _mixing(n_blocks * chosen.block_bits)[1]
-    size = chosen.information_bits // 8
+    n_bits, size, coded = _sizes(scheme)
+    mixing = _mixing(n_blocks * n_bits)[1]
     blocks = np.empty((n_blocks, size), np.uint8)
     good = np.empty(n_blocks, np.bool_)
-    if chosen.is_coded:
+    if coded:
         variance = np.ascontiguousarray(noise_variance[:needed], np.float32)
         spacing, width = np.float32(Qam(chosen.order).half_spacing), chosen.coded_bits_per_symbol // 2
         decode_coded(axes, variance, spacing, width, mixing, _code(chosen.rate), _ITERATIONS, blocks, good)
@@ -177,6 +185,7 @@ def decode_blocks(
         decide_uncoded(axes, mixing, blocks, good)
     data = blocks.tobytes()
     payloads: list[bytes | None] = [data[at : at + size - CRC_BYTES] for at in range(0, n_blocks * size, size)]
-    for index in np.flatnonzero(~good).tolist():
-        payloads[index] = None
+    if not good.all():
+        for index in np.flatnonzero(~good).tolist():
+            payloads[index] = None
     return tuple(payloads)
