@@ -56,7 +56,7 @@ class AcquisitionTables(NamedTuple):
     least_agreement: float
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def lost_within(lost_before: np.ndarray, start: int, length: int) -> int:
     """Lost samples among `length` from `start`; `lost_before` is int64 [n + 1], or empty where none were lost."""
     last = lost_before.size - 1
@@ -67,7 +67,7 @@ def lost_within(lost_before: np.ndarray, start: int, length: int) -> int:
     return lost_before[end] - lost_before[first]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def believed(cfo: float, metric: float, content: float, agreement: float, tables: AcquisitionTables) -> bool:
     """Whether what `acquire_preamble` found is a preamble within the range of carrier offsets."""
     return (
@@ -78,7 +78,7 @@ def believed(cfo: float, metric: float, content: float, agreement: float, tables
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def acquire_preamble(
     samples: np.ndarray, lost_before: np.ndarray, start: int, fractional: float, tables: AcquisitionTables
 ) -> tuple[bool, int, float, float, float, float, float, np.ndarray]:
@@ -125,21 +125,21 @@ def acquire_preamble(
     return best
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _heard(lost_before: np.ndarray, training_start: int, tables: AcquisitionTables) -> float:
     """Share of the training samples that were not lost, above 0: a metric is never found where all were."""
     span = tables.copies * tables.fft_size
     return max(1.0 - lost_within(lost_before, training_start, span) / span, 1.0 / span)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _turned_copies(samples: np.ndarray, start: int, cfo: float, out: np.ndarray) -> None:
     n = out.shape[1]
     starts = start + n * np.arange(out.shape[0])
     gather_symbols(samples.view(np.float32), starts, 2 * np.pi * cfo / n, start, out.view(np.float32))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _integer_offset(repeated: np.ndarray, fractional: float, tables: AcquisitionTables) -> tuple[int, int]:
     """Whole-spacing offset, and delay of the first path in the window of CP taps with the most energy."""
     n, taps = tables.fft_size, tables.cp_length
@@ -185,7 +185,7 @@ def _integer_offset(repeated: np.ndarray, fractional: float, tables: Acquisition
     return integer, (delay - taps + n // 2) % n - n // 2 + taps
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def refine_place(
     samples: np.ndarray, first_path: int, cfo: float, tables: AcquisitionTables
 ) -> tuple[bool, int, float, float, float, float, float, np.ndarray]:
@@ -224,7 +224,7 @@ def refine_place(
     return True, start, delay, cfo + residual, metric, _explained(periodic, tables.basis), agreement, tones
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _energy(values: np.ndarray) -> float:
     total = 0.0
     for value in values.flat:
@@ -232,7 +232,7 @@ def _energy(values: np.ndarray) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _explained(tones: np.ndarray, basis: np.ndarray) -> float:
     """Share of the energy that a channel of D taps explains, tones limited to twice their median magnitude."""
     magnitude = np.empty(tones.size, np.float32)
@@ -246,7 +246,7 @@ def _explained(tones: np.ndarray, basis: np.ndarray) -> float:
     return _energy(inside) / max(_energy(limited), 1e-30)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def residual_offset(copies: np.ndarray) -> float:
     """Carrier offset, in spacings, that aligns the rows of `copies`, complex64 [R, D].
 

@@ -53,7 +53,7 @@ class ChannelTables(NamedTuple):
     outside: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def likeliest_profile(
     coordinates: np.ndarray, noise_variance: float, tables: ChannelTables
 ) -> tuple[int, float, float]:
@@ -72,7 +72,7 @@ def likeliest_profile(
     return chosen, power, score
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def best_profile(
     coordinates: np.ndarray, power: float, noise_variance: float, turns: np.ndarray, eigenvalues: np.ndarray
 ) -> tuple[int, float]:
@@ -91,7 +91,7 @@ def best_profile(
     return chosen, best
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def energy_of(values: np.ndarray) -> float:
     """Sum of squared magnitudes of complex64 [n]."""
     total = 0.0
@@ -100,14 +100,14 @@ def energy_of(values: np.ndarray) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def channel_power(coordinates: np.ndarray, noise_variance: float, n_active: int) -> float:
     """Mean power of a tone behind noisy coordinates, never quite zero."""
     energy = energy_of(coordinates)
     return max(energy - coordinates.size * noise_variance, 0.05 * energy, 1e-30) / n_active
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def profile_score(turned: np.ndarray, eigenvalues: np.ndarray, power: float, noise_variance: float) -> float:
     """Log-likelihood of coordinates in a profile's eigenvectors."""
     score = 0.0
@@ -123,7 +123,7 @@ def profile_score(turned: np.ndarray, eigenvalues: np.ndarray, power: float, noi
     return score - np.log(product)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def static_estimate(
     coordinates: np.ndarray,
     remainder: np.ndarray,
@@ -168,7 +168,7 @@ def static_estimate(
     return response, variance
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def together(
     seen: np.ndarray, symbols: np.ndarray, tables: ChannelTables
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
@@ -204,7 +204,7 @@ def together(
     return coordinates, mean, mean_tones - np.dot(basis, mean), scatter
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def moving_evidence(
     scaled: np.ndarray, prior: np.ndarray, values: np.ndarray, vectors: np.ndarray, noises: np.ndarray
 ) -> tuple[int, float]:
@@ -253,7 +253,7 @@ def moving_evidence(
     return chosen, best_noise
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _score(turned: np.ndarray, prior: np.ndarray, values: np.ndarray, noise: float) -> float:
     """Log-likelihood of observations in the eigenvectors of their time correlation, float64 [J, 2D]."""
     score = -values.size * prior.size * np.log(noise)

@@ -37,7 +37,7 @@ class Noise(NamedTuple):
     distortion: float
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def noise_level(scatter: float, scatter_samples: int, residual: float, signal_power: float) -> Noise:
     """Split noise into what is always there and what grows with the signal.
 
@@ -56,7 +56,7 @@ def noise_level(scatter: float, scatter_samples: int, residual: float, signal_po
     return Noise(scatter, (residual - scatter) / signal_power)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def known_tones(
     values: np.ndarray,
     which: np.ndarray,
@@ -104,7 +104,7 @@ def known_tones(
     return seen
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def equalize_symbols(
     values: np.ndarray,
     which: np.ndarray,
@@ -170,6 +170,11 @@ def equalize_symbols(
     turned = np.empty(n, np.complex64)
     rails = turned.view(np.float32)
     one, two = np.uint64(1), np.uint64(2)
+    common_i, common_q = np.empty(which.size, np.float32), np.empty(which.size, np.float32)
+    for row in range(np.uint64(which.size)):
+        whole = phase[which[row]]
+        sine, cosine = sine_cosine(np.float32(whole - 2 * np.pi * np.rint(whole * (0.5 / np.pi))))
+        common_i[row], common_q[row] = cosine, -sine
     for row in range(np.uint64(which.size)):
         s = which[row]
         to = row * n_data
@@ -203,7 +208,7 @@ def equalize_symbols(
                     turn_q[k] = turn_i[k] * step_q[k] + turn_q[k] * step_i[k]
                     turn_i[k] = i
         last = s
-        c, d = np.float32(np.cos(phase[s])), np.float32(-np.sin(phase[s]))
+        c, d = common_i[row], common_q[row]
         first = np.uint64(s) * n * two
         for k in range(n):
             i = turn_i[k] * c - turn_q[k] * d
@@ -218,7 +223,7 @@ def equalize_symbols(
             variance[to + j] = base[j] + drift * square[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def modulation_error(
     symbols: np.ndarray, variance: np.ndarray, levels: int, half_spacing: float, per_subcarrier_db: np.ndarray
 ) -> float:
@@ -259,7 +264,7 @@ def modulation_error(
     return sums.sum() / counts.sum()
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def mean_of_finite(variance: np.ndarray) -> float:
     """Mean of the finite values of float32 [n], NaN if there are none."""
     total, heard = 0.0, 0.0
@@ -278,7 +283,7 @@ def mean_of_finite(variance: np.ndarray) -> float:
     return total / heard
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def subcarrier_snr(response: np.ndarray, thermal: float, distortion: float, snr_db: np.ndarray) -> float:
     """Es/N0 of each occupied subcarrier, and as returned value the mean channel power.
 

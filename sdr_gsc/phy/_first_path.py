@@ -25,7 +25,7 @@ def delay_probe(signed: np.ndarray, fft_size: int, slack: int) -> np.ndarray:
     return np.exp(2j * np.pi * np.outer(delays, signed) / fft_size).astype(np.complex64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def first_path_delay(tones: np.ndarray, probe: np.ndarray) -> float:
     """Delay of the first path beyond the slack: first high maximum of the impulse response near it, by parabola.
 

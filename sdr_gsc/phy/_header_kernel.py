@@ -61,7 +61,7 @@ class Opening(NamedTuple):
     usable: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def open_frame(
     samples: np.ndarray,
     lost_before: np.ndarray,
@@ -128,7 +128,7 @@ def open_frame(
     return Opening(base, first_path_delay(mean, probe), variance.reshape(1, -1), values, usable)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def settle_window(tones: np.ndarray, noise_variance: float, tables: ChannelTables) -> int:
     """Samples by which to move the window so that a delay profile explains the channel best.
 
@@ -158,7 +158,7 @@ def settle_window(tones: np.ndarray, noise_variance: float, tables: ChannelTable
     return best
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def header_cells_of(
     opening: Opening, pilot_tones: np.ndarray, walk: bool, grid: GridTables
 ) -> tuple[np.ndarray, np.ndarray, DelayFit, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ._trigonometry import sine_cosine
+
 __all__ = ["gather_symbols"]
 
 
@@ -24,11 +26,18 @@ def gather_symbols(
     size, one, two = np.uint64(out.shape[1] // 2), np.uint64(1), np.uint64(2)
     table_i, table_q = np.empty(size, np.float32), np.empty(size, np.float32)
     for k in range(size):
-        table_i[k], table_q[k] = np.cos(radians_per_sample * k), -np.sin(radians_per_sample * k)
-    flat = out.reshape(-1)
-    for s in range(np.uint64(starts.size)):
+        sine, cosine = sine_cosine(np.float32(radians_per_sample * np.float64(k)))
+        table_i[k], table_q[k] = cosine, -sine
+    count = np.uint64(starts.size)
+    turn_i, turn_q = np.empty(count, np.float32), np.empty(count, np.float32)
+    for s in range(count):
         angle = radians_per_sample * (starts[s] - origin)
-        c, d = np.float32(np.cos(angle)), np.float32(-np.sin(angle))
+        # Whole turns go in double precision; a long capture has many.
+        sine, cosine = sine_cosine(np.float32(angle - 2 * np.pi * np.rint(angle * (0.5 / np.pi))))
+        turn_i[s], turn_q[s] = cosine, -sine
+    flat = out.reshape(-1)
+    for s in range(count):
+        c, d = turn_i[s], turn_q[s]
         first, to = two * np.uint64(starts[s]), two * s * size
         for k in range(size):
             a, b = rails[first + two * k], rails[first + two * k + one]

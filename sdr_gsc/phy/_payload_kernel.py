@@ -64,7 +64,7 @@ class Payload(NamedTuple):
     slope: float
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def observe_payload(
     samples: np.ndarray,
     lost_before: np.ndarray,
@@ -134,7 +134,7 @@ def observe_payload(
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def finish_payload(
     middle: Middle,
     base: Base,
@@ -192,7 +192,7 @@ def finish_payload(
     return Payload(noise, fit, slope)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _add_known(
     tones: np.ndarray,
     known: np.ndarray,
@@ -216,7 +216,7 @@ def _add_known(
         gain[s] = weight
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _at_pilots(response: np.ndarray, grid: GridTables) -> np.ndarray:
     out = np.empty((response.shape[0], grid.pilots.size), np.complex64)
     for s in range(response.shape[0]):
@@ -225,6 +225,6 @@ def _at_pilots(response: np.ndarray, grid: GridTables) -> np.ndarray:
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _ramp(grid: GridTables) -> np.ndarray:
     return 2 * np.pi * grid.signed[grid.pilots_at] / grid.fft_size

@@ -115,7 +115,7 @@ def fit_phase(
     return error, slope + bend
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _deviations(
     sums: np.ndarray, gain: np.ndarray, index: np.ndarray, slope: float, start: float, unwrap: bool
 ) -> np.ndarray:
@@ -163,7 +163,7 @@ def _deviations(
     return deviation
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _strongest_line(sums: np.ndarray, index: np.ndarray, centre: float, limit: float) -> tuple[float, float]:
     """Slope within centre ± limit that adds the sums up best, and the phase at index zero."""
     spacing = np.pi / (2.0 * sums.size)
@@ -220,7 +220,7 @@ def _walk_step(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray) -> fl
     return step if step > 1e-4 * expected / (2 * count) else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _add_walk(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray, step: float, phase: np.ndarray) -> None:
     """Add the posterior mean of the walk to `phase`: a tridiagonal system, by elimination."""
     size = deviation.size

@@ -45,7 +45,7 @@ class Pilots(NamedTuple):
     imaginary: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def turn_pilots(
     values: np.ndarray,
     pilot_tones: np.ndarray,
@@ -91,7 +91,7 @@ def turn_pilots(
     return Pilots(real, imaginary)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def pilot_sums(pilots: Pilots, response: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pilots of each symbol times the conjugate channel, added up, and what they would add up to.
 
@@ -125,7 +125,7 @@ def pilot_sums(pilots: Pilots, response: np.ndarray, usable: np.ndarray) -> tupl
     return total, gain
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def solve_delay(sums: np.ndarray, count: int) -> DelayFit:
     """Line from the sums of `add_delay_information` over `count` symbols, with a Gaussian prior on the clock offset."""
     # The training symbols fixed delay zero about as well as one symbol's pilots would.

@@ -19,7 +19,7 @@ MAX_CLOCK_OFFSET = 1e-3
 _CHUNK = 128
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def symbol_times(count: int, grid: GridTables) -> np.ndarray:
     """float64 [count], samples between the middle of the training symbols and the window of each symbol."""
     copies = grid.copies * grid.fft_size
@@ -27,7 +27,7 @@ def symbol_times(count: int, grid: GridTables) -> np.ndarray:
     return copies + grid.cp_length + length * np.arange(count) - 0.5 * (copies - grid.fft_size)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def demodulate_symbols(
     samples: np.ndarray,
     lost_before: np.ndarray,
@@ -76,7 +76,7 @@ def demodulate_symbols(
     values[:] = scipy.fft.fft(values, axis=1, norm="ortho")
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def follow_symbols(
     samples: np.ndarray,
     lost_before: np.ndarray,
