@@ -234,7 +234,7 @@ def modulation_error(
         variance: float32 [n]; symbols of infinite variance do not count.
         levels: per axis.
         half_spacing: between levels.
-        per_subcarrier_db: float32 [Nd], filled: of each data subcarrier in dB.
+        per_subcarrier_db: float32 [Nd], filled: of each data subcarrier in dB, NaN where nothing was received.
 
     Returns:
         Over all symbols; NaN if none counts.
@@ -259,8 +259,8 @@ def modulation_error(
             counts[j] += heard
         first += width
     for j in range(width):
-        mean = sums[j] / max(counts[j], np.float32(1))
-        per_subcarrier_db[j] = 10.0 * np.log10(max(mean, np.float32(1e-12)))
+        mean = max(sums[j], np.float32(1e-12) * counts[j]) / counts[j]  # NaN where nothing was received
+        per_subcarrier_db[j] = 10.0 * np.log10(mean)
     return sums.sum() / counts.sum()
 
 

@@ -44,7 +44,8 @@ def usable_samples(samples: np.ndarray, gaps: Sequence[Gap] = ()) -> tuple[np.nd
         samples: complex64 [n].
         gaps: runs of lost samples.
     """
-    samples = np.ascontiguousarray(samples, np.complex64)
+    # Writable and aligned: to compiled code other arrays are other types, for which all of it would be compiled again.
+    samples = np.require(samples, np.complex64, ["C", "A", "W"])
     rails = samples.view(np.float32)
     # One pass settles the usual case: as long as all energy together is small, no sample can be large.
     with np.errstate(all="ignore"):

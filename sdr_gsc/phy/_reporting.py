@@ -68,11 +68,13 @@ def make_report(
     # The pilots see what the preamble left of the carrier offset.
     left_hz = slope / grid.symbol_length * air.sample_rate_hz / (2 * math.pi)
     cfo_hz = start.cfo * air.sample_rate_hz / grid.fft_size + left_hz
+    # The window may start some samples early; what the first path's delay has of whole samples is part of the place.
+    late = round(start.delay)
     return FrameReport(
-        start_sample=air.first_sample + start.first_sample + slack - preamble.prefix_length,
+        start_sample=air.first_sample + start.first_sample + slack + late - preamble.prefix_length,
         detection_metric=start.metric,
         detection_threshold=threshold,
-        timing_samples=start.delay,
+        timing_samples=start.delay - late,
         cfo_hz=cfo_hz,
         cfo_ppm=ppm(cfo_hz, air.center_frequency_hz) if air.center_frequency_hz > 0 else None,
         sfo_ppm=-1e6 * rate,

@@ -66,8 +66,8 @@ def demodulate_symbols(
         reach = grid.cp_length + MAX_CLOCK_OFFSET * when
         shift[s] = int(np.rint(min(max(drift[0] + drift[1] * when, -reach), reach)))
         start = training_start + nominal + shift[s]
-        usable[s] = start + n <= samples.size and lost_within(lost_before, start, n) == 0
-        starts[s] = start if usable[s] else training_start
+        usable[s] = start >= 0 and start + n <= samples.size and lost_within(lost_before, start, n) == 0
+        starts[s] = start if usable[s] else 0  # any place inside: what is read there is thrown away
     turn = 2 * np.pi * cfo / n
     gather_symbols(samples.view(np.float32), starts, turn, training_start, values.view(np.float32))
     for s in range(count):

@@ -42,7 +42,9 @@ _MANY_TAPS = 64
 #: Samples to either side in which the window is settled.
 _SETTLE = 3
 #: Observations judged together, at most; longer frames are estimated in overlapping runs of as many.
-_RUN = 32
+_RUN = 16
+#: Taps of the smallest subspace.
+_LEAST_TAPS = 4
 #: Scatter of the observations, in standard deviations above what noise explains, below which no motion is looked for.
 _CALM = 1.0
 
@@ -93,9 +95,10 @@ class ChannelEstimator:
 
     def __init__(self, preamble: Preamble, slack: int | None = None) -> None:
         grid = preamble.numerology
-        self.taps = grid.cp_length
+        # Enough to hold a path between two samples, few enough that the tones outnumber them.
+        self.taps = max(min(max(grid.cp_length, _LEAST_TAPS), grid.active.size // 2), 1)
         #: Samples between the start of the FFT window and the first path.
-        self.slack = max(1, grid.cp_length // 4) if slack is None else slack
+        self.slack = min(max(1, grid.cp_length // 4), self.taps - 1) if slack is None else slack
         signed = grid.signed(grid.active)
         dft = np.exp(-2j * np.pi * np.outer(signed, np.arange(self.taps)) / grid.fft_size)
         basis, triangle = np.linalg.qr(dft)

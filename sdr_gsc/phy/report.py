@@ -37,7 +37,8 @@ class FrameReport:
         post_eq_snr_db: harmonic mean over the payload of the predicted post-equalizer SNR; None without payload.
         evm_db: payload EVM against decided points, normalized by reference mean power; None without payload. Only
             meaningful where decisions are mostly right.
-        evm_per_subcarrier_db: float32 [data] the same per data subcarrier; None without payload.
+        evm_per_subcarrier_db: float32 [data] the same per data subcarrier, NaN where none was received; None without
+            payload.
         sequence: frame number inside its transmission; None without a good header.
         header_ok: header CRC.
         payload_ok: every payload block's CRC; None for uncoded payloads.

@@ -70,7 +70,10 @@ def plot_evm(
     for evm_db in found[:50]:
         _line(ax, index, evm_db, FAINT, alpha=0.6)
     if found:
-        mean_db = 10 * np.log10(np.mean(10 ** (np.stack(found).astype(np.float64) / 10), axis=0))
+        errors = 10 ** (np.stack(found).astype(np.float64) / 10)
+        heard = np.isfinite(errors)  # a short frame may leave subcarriers without payload
+        mean = np.sum(errors, axis=0, where=heard) / np.maximum(heard.sum(axis=0), 1)
+        mean_db = 10 * np.log10(np.where(mean > 0, mean, np.nan))
         _line(ax, index, mean_db, ACCENT, f"mean of {len(found)} frames")
         legend(ax)
     else:
