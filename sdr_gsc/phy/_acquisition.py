@@ -9,7 +9,7 @@ import scipy.fft
 from numba import njit
 
 from ._first_path import FIRST_PATH, first_path_delay
-from ._kernels import gather_symbols
+from ._kernels import energy_of, gather_symbols
 
 __all__ = [
     "AcquisitionTables",
@@ -197,7 +197,7 @@ def refine_place(
         return False, start, 0.0, cfo, 0.0, 0.0, 0.0, tones
     repeated = np.empty((copies, n), np.complex64)
     _turned_copies(samples, start, cfo, repeated)
-    energy = _energy(repeated)
+    energy = energy_of(repeated)
     if energy == 0.0:
         return False, start, 0.0, cfo, 0.0, 0.0, 0.0, tones
     # No normalization in the transform; the unitary factor enters with the matched tones.
@@ -217,19 +217,11 @@ def refine_place(
             periodic[j] += tones[r, j]
         for d in range(inside.size):
             inside[d] += turn * coordinates[r, d]
-    power = _energy(inside)
+    power = energy_of(inside)
     metric = power / (copies * energy)
-    agreement = power / max(copies * _energy(coordinates), 1e-30)
+    agreement = power / max(copies * energy_of(coordinates), 1e-30)
     delay = first_path_delay(periodic, tables.probe)
     return True, start, delay, cfo + residual, metric, _explained(periodic, tables.basis), agreement, tones
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def _energy(values: np.ndarray) -> float:
-    total = 0.0
-    for value in values.flat:
-        total += value.real * value.real + value.imag * value.imag
-    return total
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -243,7 +235,7 @@ def _explained(tones: np.ndarray, basis: np.ndarray) -> float:
     for j in range(tones.size):
         limited[0, j] = tones[j] * np.float32(limit / max(magnitude[j], limit, np.float32(1e-30)))
     inside = np.dot(limited, basis)
-    return _energy(inside) / max(_energy(limited), 1e-30)
+    return energy_of(inside) / max(energy_of(limited), 1e-30)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

@@ -7,20 +7,26 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ._kernels import energy_of
+
 __all__ = [
     "ChannelTables",
     "best_profile",
     "channel_power",
-    "energy_of",
     "likeliest_profile",
     "moving_evidence",
     "profile_score",
+    "stands_still",
     "static_estimate",
     "together",
 ]
 
 #: Log-likelihood by which a moving channel must beat the static one.
 _MOVING = 3.0
+#: Scatter of the observations, in standard deviations above what noise explains, below which no motion is looked for.
+_CALM = 1.5
+#: Differences between training copies that the noise level rests on: four copies have three.
+_NOISE_COPIES = 3
 #: Energy outside the subspace counts as channel from this many standard deviations above what noise would put there.
 _OUTSIDE_CERTAINTY = 2.0
 
@@ -89,15 +95,6 @@ def best_profile(
             best = score
             chosen = profile
     return chosen, best
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def energy_of(values: np.ndarray) -> float:
-    """Sum of squared magnitudes of complex64 [n]."""
-    total = 0.0
-    for value in values:
-        total += value.real * value.real + value.imag * value.imag
-    return total
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -202,6 +199,24 @@ def together(
             scatter += symbols[j] * (error.real**2 + error.imag**2)
     scatter /= max(symbols.size - 1, 1) * mean.size
     return coordinates, mean, mean_tones - np.dot(basis, mean), scatter
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def stands_still(scatter: float, n_seen: int, taps: int, noise_variance: float, n_active: int) -> bool:
+    """Whether noise explains what the observations scatter, so that no motion has to be looked for.
+
+    Both figures are estimates: the scatter from J - 1 observations of D coordinates, the noise from what two or more
+    training copies of Na tones differ by.
+
+    Args:
+        scatter: from `together`.
+        n_seen: observations J.
+        taps: dimension D of the subspace.
+        noise_variance: of a tone of one symbol.
+        n_active: tones Na.
+    """
+    uncertainty = np.sqrt(1.0 / (max(n_seen - 1, 1) * taps) + 1.0 / (_NOISE_COPIES * n_active))
+    return scatter <= noise_variance * (1.0 + _CALM * uncertainty)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from ._acquisition import acquire_preamble, believed, lost_within, refine_place
-from ._channel_kernel import ChannelTables, likeliest_profile, static_estimate, together
+from ._channel_kernel import ChannelTables, likeliest_profile, stands_still, static_estimate, together
 from ._equalizer_kernel import mean_of_finite, modulation_error, subcarrier_snr
 from ._header import read_header, write_header
 from ._header_kernel import Base, header_cells_of, open_frame
@@ -23,9 +23,11 @@ __all__ = ["FINAL_FIGURES", "FIRST_FIGURES", "FOUND", "GOOD", "NOTHING", "find_f
 #: What `find_frame` found.
 NOTHING, FOUND, GOOD = 0, 1, 2
 FIRST_FIGURES = 10
+START, CFO, METRIC, DELAY, SCATTER, SLOPE_DEVIATION, DRIFT_OFFSET, DRIFT_RATE, SLOPE, HEARD = range(FIRST_FIGURES)
+"""Where `find_frame` puts its figures."""
 FINAL_FIGURES = 7
-#: Scatter of the observations, in standard deviations above what noise explains, below which no motion is looked for.
-_CALM = 1.5
+MEAN_VARIANCE, THERMAL, DISTORTION, FINAL_RATE, FINAL_SLOPE, POWER, ERROR = range(FINAL_FIGURES)
+"""Where `read_frame` puts its figures."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -119,9 +121,9 @@ def _try_place(
         good = read_header(cells.view(np.float32), variance, tables.header, fields)
     base = opening.base
     heard = base.training.shape[0]
-    figures[0], figures[1], figures[2], figures[3] = base.start, cfo, metric, opening.delay
-    figures[4], figures[5] = base.scatter, base.slope_deviation
-    figures[6], figures[7], figures[8], figures[9] = fit.offset, fit.rate, slope, heard
+    figures[START], figures[CFO], figures[METRIC], figures[DELAY] = base.start, cfo, metric, opening.delay
+    figures[SCATTER], figures[SLOPE_DEVIATION] = base.scatter, base.slope_deviation
+    figures[DRIFT_OFFSET], figures[DRIFT_RATE], figures[SLOPE], figures[HEARD] = fit.offset, fit.rate, slope, heard
     training[:heard] = base.training
     response[:] = base.response
     return good
@@ -201,16 +203,17 @@ def read_frame(
         0 if the frame was equalized, else the number of observations.
     """
     grid = tables.grid
-    heard = int(figures[9])
-    base = Base(int(figures[0]), training[:heard], base_response, figures[4], figures[5])
-    drift = DelayFit(figures[6], figures[7], 0.0, 0.0, 0.0)
+    heard = int(figures[HEARD])
+    scatter, slope_deviation = figures[SCATTER], figures[SLOPE_DEVIATION]
+    base = Base(int(figures[START]), training[:heard], base_response, scatter, slope_deviation)
+    drift = DelayFit(figures[DRIFT_OFFSET], figures[DRIFT_RATE], 0.0, 0.0, 0.0)
     cells = np.empty(grid.header_symbols * grid.data.size, np.complex64)
     write_header(fields, tables.header, cells.view(np.float32))
     sent = reference.copy()
     for row in range(grid.header_symbols):
         for j in range(grid.data.size):
             sent[row, grid.data_at[j]] = cells[row * grid.data.size + j]
-    middle = observe_payload(samples, lost_before, figures[1], base, drift, pilot_tones, known, sent, grid)
+    middle = observe_payload(samples, lost_before, figures[CFO], base, drift, pilot_tones, known, sent, grid)
     if error_variance.shape[0] == 0:
         calm, still, error_variance = _still_channel(middle, base, tables.channel)
         if not calm:
@@ -220,12 +223,12 @@ def read_frame(
         response[:] = still
     payload = finish_payload(middle, base, response, error_variance, known, data, grid, symbols, variance)
     noise = payload.noise
-    final[0], final[1], final[2] = mean_of_finite(variance), noise.thermal, noise.distortion
-    final[3], final[4] = payload.fit.rate, payload.slope
-    final[5] = subcarrier_snr(response, noise.thermal, noise.distortion, snr_db)
-    final[6] = np.nan
+    final[MEAN_VARIANCE], final[THERMAL], final[DISTORTION] = mean_of_finite(variance), noise.thermal, noise.distortion
+    final[FINAL_RATE], final[FINAL_SLOPE] = payload.fit.rate, payload.slope
+    final[POWER] = subcarrier_snr(response, noise.thermal, noise.distortion, snr_db)
+    final[ERROR] = np.nan
     if levels > 0:
-        final[6] = modulation_error(symbols, variance, levels, half_spacing, error_db)
+        final[ERROR] = modulation_error(symbols, variance, levels, half_spacing, error_db)
     return 0
 
 
@@ -233,11 +236,8 @@ def read_frame(
 def _still_channel(middle: Middle, base: Base, tables: ChannelTables) -> tuple[bool, np.ndarray, np.ndarray]:
     """Whether the channel seems to stand still; its response complex64 [1, Na] and error variance if it does."""
     _, mean, remainder, scatter = together(middle.seen, middle.seen_symbols, tables)
-    # Both what the observations scatter and what the training copies scatter are estimates.
-    own = 1.0 / (max(middle.seen_symbols.size - 1, 1) * mean.size)
-    copies = 1.0 / ((base.training.shape[0] - 1) * base.training.shape[1])
+    calm = stands_still(scatter, middle.seen_symbols.size, mean.size, base.scatter, base.training.shape[1])
     noise = base.scatter / middle.seen_symbols.sum()
     profile, power, _ = likeliest_profile(mean, noise, tables)
     response, variance = static_estimate(mean, remainder, noise, profile, power, tables)
-    calm = scatter <= base.scatter * (1.0 + _CALM * np.sqrt(own + copies))
     return calm, response.reshape(1, -1), variance.reshape(1, -1)

@@ -11,13 +11,13 @@ from ._channel_kernel import (
     ChannelTables,
     best_profile,
     channel_power,
-    energy_of,
     likeliest_profile,
     static_estimate,
 )
 from ._equalizer_kernel import Noise, equalize_symbols
 from ._first_path import first_path_delay
 from ._grid_tables import GridTables
+from ._kernels import energy_of
 from ._phase_kernel import PhaseGuess, fit_phase
 from ._pilot_kernel import DelayFit, add_delay_information, pilot_sums, solve_delay, turn_pilots
 from ._symbol_kernel import demodulate_symbols, symbol_times
@@ -112,10 +112,7 @@ def open_frame(
     response, variance = static_estimate(coordinates, remainder, scatter / copies, profile, level, tables)
     # Morelli and Mengali's bound of the carrier offset: nothing better is known of it before any pilot was seen.
     span = grid.copies * grid.fft_size
-    energy = 0.0
-    for value in response:
-        energy += value.real**2 + value.imag**2
-    energy *= grid.copies / scatter
+    energy = energy_of(response) * grid.copies / scatter
     cycles = np.sqrt(3.0 / (2.0 * np.pi**2 * max(energy, 1.0) * (1.0 - 1.0 / grid.copies**2))) / span
     count = grid.header_symbols
     values = np.empty((count, grid.fft_size), np.complex64)

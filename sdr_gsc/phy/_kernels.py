@@ -1,4 +1,4 @@
-"""Compiled gathering of FFT windows. Interleaved float32 views, because complex arithmetic does not vectorize."""
+"""Compiled gathering of FFT windows, and energy. Interleaved float32 views: complex arithmetic does not vectorize."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numba import njit
 
 from ._trigonometry import sine_cosine
 
-__all__ = ["gather_symbols"]
+__all__ = ["energy_of", "gather_symbols"]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -44,3 +44,12 @@ def gather_symbols(
             i, q = table_i[k] * c - table_q[k] * d, table_i[k] * d + table_q[k] * c
             flat[to + two * k] = a * i - b * q
             flat[to + two * k + one] = a * q + b * i
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def energy_of(values: np.ndarray) -> float:
+    """Sum of squared magnitudes of a complex64 array."""
+    total = 0.0
+    for value in values.flat:
+        total += value.real * value.real + value.imag * value.imag
+    return total

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special
 
-from ._channel_kernel import ChannelTables, likeliest_profile, moving_evidence, static_estimate, together
+from ._channel_kernel import ChannelTables, likeliest_profile, moving_evidence, stands_still, static_estimate, together
 from .preamble import Preamble
 
 #: Lengths of the exponential profiles, as fractions of the cyclic prefix, and what all taps have beside them: a path
@@ -45,8 +45,6 @@ _SETTLE = 3
 _RUN = 16
 #: Taps of the smallest subspace.
 _LEAST_TAPS = 4
-#: Scatter of the observations, in standard deviations above what noise explains, below which no motion is looked for.
-_CALM = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +129,6 @@ class ChannelEstimator:
         """Coordinates c of least-squares observations [..., Na], complex64 [..., D]."""
         return tones @ self.tables.dual
 
-    def static(self, tones: np.ndarray, noise_variance: float) -> ChannelEstimate:
-        """Estimate from one observation.
-
-        Args:
-            tones: complex64 [Na].
-            noise_variance: of each tone, > 0.
-        """
-        coordinates = self.coordinates(tones)
-        profile, power, _ = likeliest_profile(coordinates, noise_variance, self.tables)
-        remainder = tones - self.basis @ coordinates
-        response, variance = static_estimate(coordinates, remainder, noise_variance, profile, power, self.tables)
-        return ChannelEstimate(response[None, :], variance[None, :], 0.0)
-
     def track(self, observations: Observations, times: np.ndarray) -> ChannelEstimate:
         """Estimate from several observations, at `times`.
 
@@ -178,9 +163,8 @@ class ChannelEstimator:
         symbols = observations.symbols
         coordinates, mean, remainder, scatter = together(observations.tones, symbols, tables)
         total_symbols = float(symbols.sum())
-        dimensions = max(symbols.size - 1, 1) * self.taps
         at = 0
-        if scatter > noise * (1 + _CALM / np.sqrt(dimensions)):
+        if not stands_still(scatter, symbols.size, self.taps, noise, tables.basis.shape[0]):
             # The profile from the observation with the least noise: an average would cancel what moves.
             best = int(np.argmax(symbols))
             profile, power, _ = likeliest_profile(coordinates[best], noise / float(symbols[best]), tables)

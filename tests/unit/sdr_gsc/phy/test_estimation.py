@@ -44,7 +44,8 @@ def test_estimate_is_close_to_the_true_lmmse_bound(esn0_db: float) -> None:
     errors, predicted = [], []
     for truth in response:
         seen = truth + np.sqrt(variance) * gaussian(generator, 52)
-        estimate = estimator.static(seen.astype(np.complex64), variance)
+        once = Observations(np.zeros(1), np.ones(1), seen.astype(np.complex64)[None, :], variance)
+        estimate = estimator.track(once, np.zeros(1))
         errors.append(np.mean(np.abs(estimate.response[0] - truth) ** 2))
         predicted.append(np.mean(estimate.error_variance))
     eigenvalues = np.maximum(np.linalg.eigvalsh(correlation), 0)
