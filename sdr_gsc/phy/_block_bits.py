@@ -1,8 +1,9 @@
 """Compiled way between the bytes of a frame's blocks and its symbols.
 
-Whitening and mixing are one table: entry i of `mixing`, uint32, tells in its lower 31 bits which bit comes i-th, and in
-its highest bit whether that bit is inverted. The sender reads code bits by it, the receiver what it received by the
-inverse table.
+Whitening and mixing of code bits are one table: entry i of `mixing`, uint32, tells in its lower 31 bits which bit comes
+i-th, and in its highest bit whether that bit is inverted. The sender reads code bits by it, the receiver what it
+received by the inverse table. Without a code, mixing would only spread errors over more blocks: bytes are whitened and
+go in their order.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .coding._quasi_cyclic import CodeTables, encode_word, word_buffer
 from .coding.crc import CRC_BYTES, crc32_holds, write_crc32
 from .demapping import max_log
 
-__all__ = ["coded_bits", "decide_uncoded", "decode_coded", "modulate", "uncoded_bits"]
+__all__ = ["coded_bits", "decide_uncoded", "decode_coded", "modulate", "uncoded_symbols"]
 
 _INDEX = np.uint32(0x7FFFFFFF)
 _SIGN = np.uint32(0x80000000)
@@ -37,25 +38,42 @@ def coded_bits(payload: npt.NDArray[np.uint8], code: CodeTables, bits: npt.NDArr
     block = np.empty(payload.shape[1] + CRC_BYTES, np.uint8)
     word = word_buffer(code)
     for index in range(np.uint64(payload.shape[0])):
-        _seal(payload[index], block, word)
+        block[: payload.shape[1]] = payload[index]
+        write_crc32(block)
+        unpack_bits(block, word)
         encode_word(word, code)
         bits[index * length : (index + np.uint64(1)) * length] = word[:length]
 
 
 @njit(cache=True, nogil=True)
-def uncoded_bits(payload: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint8]) -> None:
-    """Bits of blocks and their checksums, without a code: payload uint8 [B, bytes], bits uint8 [>= 8 B (bytes + 4)]."""
+def uncoded_symbols(
+    payload: npt.NDArray[np.uint8],
+    whitening: npt.NDArray[np.uint8],
+    amplitude: np.float32,
+    symbols: npt.NDArray[np.complex64],
+) -> None:
+    """QPSK symbols of blocks and their checksums, without a code: a bit is the sign of an axis.
+
+    Args:
+        payload: uint8 [B, bytes], without checksums.
+        whitening: uint8 [B (bytes + 4)].
+        amplitude: of an axis.
+        symbols: complex64 [4 B (bytes + 4)], output.
+    """
     block = np.empty(payload.shape[1] + CRC_BYTES, np.uint8)
-    length = np.uint64(8 * block.shape[0])
+    bits = np.empty(8 * block.shape[0], np.uint8)
+    axes = symbols.view(np.float32)
+    axes[:] = amplitude
+    patterns = axes.view(np.uint32)
+    size, length = np.uint64(block.shape[0]), np.uint64(bits.shape[0])
     for index in range(np.uint64(payload.shape[0])):
-        _seal(payload[index], block, bits[index * length :])
-
-
-@njit(cache=True, nogil=True)
-def _seal(payload: npt.NDArray[np.uint8], block: npt.NDArray[np.uint8], bits: npt.NDArray[np.uint8]) -> None:
-    block[: payload.shape[0]] = payload
-    write_crc32(block)
-    unpack_bits(block, bits)
+        block[: payload.shape[1]] = payload[index]
+        write_crc32(block)
+        for byte in range(size):
+            block[byte] ^= whitening[index * size + byte]
+        unpack_bits(block, bits)
+        for bit in range(length):
+            patterns[index * length + bit] |= np.uint32(bits[bit]) << _LAST
 
 
 @njit(cache=True, nogil=True)
@@ -104,31 +122,35 @@ def _modulate_qpsk(
 @njit(cache=True, nogil=True)
 def decide_uncoded(
     axes: npt.NDArray[np.float32],
-    mixing: npt.NDArray[np.uint32],
+    whitening: npt.NDArray[np.uint8],
     blocks: npt.NDArray[np.uint8],
     good: npt.NDArray[np.bool_],
-) -> None:
+) -> int:
     """Hard decisions of QPSK.
 
     Args:
-        axes: float32 [2 symbols], in-phase and quadrature parts in turn; only their signs count.
-        mixing: uint32 [bits], inverse.
+        axes: float32 [8 B bytes], in-phase and quadrature parts in turn; only their signs count.
+        whitening: uint8 [B bytes].
         blocks: uint8 [B, bytes], output, with checksums.
         good: bool [B], output; whether the checksum holds.
+
+    Returns:
+        Number of good blocks.
     """
     patterns = axes.view(np.uint32)
-    # Bytes instead of words: the bits that mixing picks at random then stay in the first-level cache.
-    decisions = np.empty(patterns.shape[0], np.uint8)
-    for place in range(np.uint64(patterns.shape[0])):
-        decisions[place] = patterns[place] >> _LAST
-    length = np.uint64(8 * blocks.shape[1])
+    size = np.uint64(blocks.shape[1])
+    length = np.uint64(8) * size
     bits = np.empty(length, np.uint8)
+    count = 0
     for index in range(np.uint64(blocks.shape[0])):
         for bit in range(length):
-            entry = mixing[index * length + bit]
-            bits[bit] = decisions[entry & _INDEX] ^ np.uint8(entry >> _LAST)
+            bits[bit] = patterns[index * length + bit] >> _LAST
         pack_bits(bits, blocks[index])
+        for byte in range(size):
+            blocks[index, byte] ^= whitening[index * size + byte]
         good[index] = crc32_holds(blocks[index])
+        count += good[index]
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -142,7 +164,7 @@ def decode_coded(
     iterations: int,
     blocks: npt.NDArray[np.uint8],
     good: npt.NDArray[np.bool_],
-) -> None:
+) -> int:
     """Demap and decode.
 
     Args:
@@ -155,6 +177,9 @@ def decode_coded(
         iterations: of the decoder, at most.
         blocks: uint8 [B, bytes], output, with checksums.
         good: bool [B], output; whether the checksum holds.
+
+    Returns:
+        Number of good blocks.
     """
     received = np.empty(axes.shape[0] * bits_per_axis, np.float32)
     max_log(axes, variance, half_spacing, bits_per_axis, received)
@@ -163,6 +188,7 @@ def decode_coded(
     ratios = np.empty(length, np.float32)
     patterns = ratios.view(np.uint32)
     scratch, word = workspace(code), word_buffer(code)
+    count = 0
     for index in range(np.uint64(blocks.shape[0])):
         for bit in range(length):
             entry = mixing[index * length + bit]
@@ -170,3 +196,5 @@ def decode_coded(
         decode_word(ratios, code, iterations, scratch, word)
         pack_bits(word, blocks[index])
         good[index] = crc32_holds(blocks[index])
+        count += good[index]
+    return count

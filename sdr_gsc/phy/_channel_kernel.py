@@ -24,7 +24,7 @@ __all__ = [
 #: Log-likelihood by which a moving channel must beat the static one.
 _MOVING = 3.0
 #: Scatter of the observations, in standard deviations above what noise explains, below which no motion is looked for.
-_CALM = 1.5
+_CALM = 2.5
 #: Differences between training copies that the noise level rests on: four copies have three.
 _NOISE_COPIES = 3
 #: Energy outside the subspace counts as channel from this many standard deviations above what noise would put there.
@@ -74,17 +74,23 @@ def likeliest_profile(
         Its index, the mean channel power, and its log-likelihood (up to a constant of the noise alone).
     """
     power = channel_power(coordinates, noise_variance, tables.basis.shape[0])
-    chosen, score = best_profile(coordinates, power, noise_variance, tables.turns, tables.eigenvalues)
+    n_profiles, taps = tables.eigenvalues.shape
+    turned = np.dot(tables.turns.reshape(n_profiles * taps, taps), coordinates)
+    chosen, score = best_profile(turned, power, noise_variance, tables.eigenvalues)
     return chosen, power, score
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def best_profile(
-    coordinates: np.ndarray, power: float, noise_variance: float, turns: np.ndarray, eigenvalues: np.ndarray
-) -> tuple[int, float]:
-    """Index and log-likelihood of the best of some profiles, complex64 [P, D, D] and float64 [P, D]."""
+def best_profile(turned: np.ndarray, power: float, noise_variance: float, eigenvalues: np.ndarray) -> tuple[int, float]:
+    """Index and log-likelihood of the best of some profiles.
+
+    Args:
+        turned: complex64 [P·D], an observation in the eigenvectors of one profile after the other.
+        power: mean channel power.
+        noise_variance: of each coordinate.
+        eigenvalues: float64 [P, D].
+    """
     n_profiles, taps = eigenvalues.shape
-    turned = np.dot(turns.reshape(n_profiles * taps, taps), coordinates)
     best = -np.inf
     chosen = 0
     for profile in range(n_profiles):

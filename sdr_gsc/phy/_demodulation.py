@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._frame_kernel import FINAL_FIGURES, FIRST_FIGURES, GOOD, NOTHING, find_frame, read_frame
+from ._frame_tables import FrameTables, frame_tables
 from ._grid_tables import GridTables, grid_tables
 from ._header import HEADER_BYTES, header_tables
 from ._losses import Losses
@@ -100,20 +101,16 @@ class _Frame:
     """What is known of a frame of some length before it is received.
 
     Attributes:
-        pilot_tones: complex64 [S, Np], conjugate transmitted pilots.
-        known: int64 [K], indices of the header's symbols and of the training symbols behind it.
-        reference: complex64 [K, Na], their tones; the header's data tones are still missing.
-        data: int64 [P], indices of the payload's symbols.
+        tables: for compiled code.
+        n_seen: times that the channel is observed in it, at most.
         times: float64 [S], samples between the middle of the training symbols and each symbol's window.
-        payload_symbols: symbols behind the header, training symbols among them.
+        length: samples from the first training copy to its end.
     """
 
-    pilot_tones: np.ndarray
-    known: np.ndarray
-    reference: np.ndarray
-    data: np.ndarray
+    tables: FrameTables
+    n_seen: int
     times: np.ndarray
-    payload_symbols: int
+    length: int
 
 
 class Demodulator:
@@ -135,16 +132,16 @@ class Demodulator:
         header = header_tables(self._grid.header_symbols * self._numerology.data.size)
         self._tables = receiver_tables(synchronizer.tables, estimator.tables, self._grid, header)
         self._no_variance = np.empty((0, self._numerology.active.size), np.float32)
+        self._header_length = _length(preamble, self._grid.header_symbols)
 
     @property
     def header_reach(self) -> int:
         """Samples behind the first training copy on which a header depends."""
-        return self._reach(self._length(0))
+        return self._reach(self._header_length)
 
     def frame_length(self, header: FrameHeader) -> int:
         """Samples from the first training copy to the end of a frame."""
-        n_payload = -(-header.n_symbols // self._numerology.data.size)
-        return self._length(self._frame(n_payload).payload_symbols)
+        return self._frame(-(-header.n_symbols // self._grid.data.size)).length
 
     def frame_reach(self, start: Start, header: FrameHeader) -> int:
         """Number of samples without which a frame with a good header cannot be finished."""
@@ -153,11 +150,6 @@ class Demodulator:
     def _reach(self, length: int) -> int:
         # Windows follow the pilots as far as the largest clock offset that is believed.
         return math.ceil(length * (1 + MAX_CLOCK_OFFSET)) + 2 * self._numerology.symbol_length
-
-    def _length(self, payload_symbols: int) -> int:
-        grid = self._numerology
-        symbols = self._grid.header_symbols + payload_symbols
-        return self._preamble.repetitions * grid.fft_size + symbols * grid.symbol_length
 
     def start(self, samples: np.ndarray, losses: Losses, candidate: Candidate, earliest: int) -> Start | None:
         """Acquire and decode the header of a frame; None where there is none.
@@ -168,7 +160,7 @@ class Demodulator:
             candidate: from the search.
             earliest: first sample of the first training copy, at the least.
         """
-        n_active = self._numerology.active.size
+        n_active = self._grid.active.size
         figures, fields = np.empty(FIRST_FIGURES), np.empty(HEADER_BYTES, np.uint8)
         training = np.empty((self._preamble.repetitions, n_active), np.complex64)
         response = np.empty((1, n_active), np.complex64)
@@ -180,7 +172,7 @@ class Demodulator:
             return None
         header = FrameHeader.unpack(fields.tobytes()) if found == GOOD else None
         first, cfo, metric, delay, scatter, _, _, rate, slope, _ = figures.tolist()
-        truncated = first + self._length(0) > samples.size
+        truncated = first + self._header_length > samples.size
         return Start(
             header, int(first), cfo, metric, delay, scatter, rate, slope, response, truncated, figures, fields, training
         )
@@ -194,34 +186,37 @@ class Demodulator:
             start: from `start`.
             header: the good header in it.
         """
-        grid, tables = self._numerology, self._tables
-        frame = self._frame(-(-header.n_symbols // grid.data.size))
-        levels, half_spacing = 0, 0.0
-        if header.mcs is not None:
-            qam = Qam(mcs(header.mcs).order)
-            levels, half_spacing = math.isqrt(qam.order), qam.half_spacing
-        n_active, n_seen = grid.active.size, 3 + frame.known.size - self._grid.header_symbols
+        n_active, n_data = self._grid.active.size, self._grid.data.size
+        frame = self._frame(-(-header.n_symbols // n_data))
+        levels, half_spacing = (0, 0.0) if header.mcs is None else _levels(header.mcs)
         final = np.empty(FINAL_FIGURES)
         symbols, variance = np.empty(header.n_symbols, np.complex64), np.empty(header.n_symbols, np.float32)
-        snr_db, error_db = np.empty(n_active, np.float32), np.empty(grid.data.size, np.float32)
-        seen_at, seen_symbols, seen = np.empty(n_seen), np.empty(n_seen), np.empty((n_seen, n_active), np.complex64)
-        response = np.empty((1, n_active), np.complex64)
-
-        def read(response: np.ndarray, error_variance: np.ndarray) -> int:
-            count: int = read_frame(
-                samples, losses.before, start.figures, start.fields, start.training, start.response, frame.pilot_tones,
-                frame.known, frame.reference, frame.data, levels, half_spacing, response, error_variance, tables, final,
-                symbols, variance, snr_db, error_db, seen_at, seen_symbols, seen,
-            )  # fmt: skip
-            return count
-
-        if count := read(response, self._no_variance):
-            observations = Observations(seen_at[:count], seen_symbols[:count], seen[:count], start.scatter)
+        snr_db, error_db = np.empty(n_active, np.float32), np.empty(n_data, np.float32)
+        seen_when, seen = np.empty((2, frame.n_seen)), np.empty((frame.n_seen, n_active), np.complex64)
+        response, error_variance = np.empty((1, n_active), np.complex64), self._no_variance
+        while count := read_frame(
+            samples, losses.before, start.figures, start.fields, start.training, start.response, frame.tables, levels,
+            half_spacing, response, error_variance, self._tables, final, symbols, variance, snr_db, error_db, seen_when,
+            seen,
+        ):  # fmt: skip
+            observations = Observations(seen_when[0, :count], seen_when[1, :count], seen[:count], start.scatter)
             channel = self._estimator.track(observations, frame.times)
-            response = channel.response
-            read(response, channel.error_variance)
-        truncated = start.first_sample + self._length(frame.payload_symbols) > samples.size
+            response, error_variance = channel.response, channel.error_variance
+        truncated = start.first_sample + frame.length > samples.size
         return Payload(symbols, variance, snr_db, error_db, response[0].copy(), truncated, *final.tolist())
+
+
+@functools.cache
+def _levels(scheme: int) -> tuple[int, float]:
+    """Levels per axis of a scheme's constellation, and half their distance."""
+    qam = Qam(mcs(scheme).order)
+    return math.isqrt(qam.order), qam.half_spacing
+
+
+def _length(preamble: Preamble, symbols: int) -> int:
+    """Samples of the training symbols and of `symbols` OFDM symbols behind them."""
+    grid = preamble.numerology
+    return preamble.repetitions * grid.fft_size + symbols * grid.symbol_length
 
 
 def _frame(n_payload: int, *, preamble: Preamble, tables: GridTables) -> _Frame:
@@ -238,4 +233,5 @@ def _frame(n_payload: int, *, preamble: Preamble, tables: GridTables) -> _Frame:
     reference = np.tile(preamble.tones, (known.size, 1))
     reference[:header_symbols, pilots_at] = pilot_values(grid, header_symbols)
     times = symbol_times(is_known.size, tables)
-    return _Frame(pilot_tones, known, reference, np.flatnonzero(~is_known), times, layout.length)
+    content = frame_tables(pilot_tones, known, reference, np.flatnonzero(~is_known))
+    return _Frame(content, 3 + known.size - header_symbols, times, _length(preamble, is_known.size))

@@ -12,6 +12,7 @@ from numba import njit
 from ._acquisition import acquire_preamble, believed, lost_within, refine_place
 from ._channel_kernel import ChannelTables, likeliest_profile, stands_still, static_estimate, together
 from ._equalizer_kernel import mean_of_finite, modulation_error, subcarrier_snr
+from ._frame_tables import FrameTables
 from ._header import read_header, write_header
 from ._header_kernel import Base, header_cells_of, open_frame
 from ._payload_kernel import Middle, finish_payload, observe_payload
@@ -149,10 +150,7 @@ def read_frame(
     fields: np.ndarray,
     training: np.ndarray,
     base_response: np.ndarray,
-    pilot_tones: np.ndarray,
-    known: np.ndarray,
-    reference: np.ndarray,
-    data: np.ndarray,
+    frame: FrameTables,
     levels: int,
     half_spacing: float,
     response: np.ndarray,
@@ -163,8 +161,7 @@ def read_frame(
     variance: np.ndarray,
     snr_db: np.ndarray,
     error_db: np.ndarray,
-    seen_at: np.ndarray,
-    seen_symbols: np.ndarray,
+    seen_when: np.ndarray,
     seen: np.ndarray,
 ) -> int:
     """Demodulate a frame whose header is known.
@@ -179,10 +176,7 @@ def read_frame(
         fields: uint8 [37].
         training: complex64 [R, Na].
         base_response: complex64 [1, Na].
-        pilot_tones: complex64 [S, Np], conjugate transmitted pilots of all symbols.
-        known: int64 [K], indices of the header's symbols and of the training symbols behind it.
-        reference: complex64 [K, Na], what they carried, the header's data still missing.
-        data: int64 [P], indices of the payload's symbols.
+        frame: of its length.
         levels: of the constellation per axis, 0 for none.
         half_spacing: between its levels.
         response: complex64 [S, Na], a channel that moves; or [1, Na], filled with one that does not.
@@ -195,9 +189,9 @@ def read_frame(
         variance: float32 [n], filled: inf where lost.
         snr_db: float32 [Na], filled: Es/N0 per subcarrier.
         error_db: float32 [Nd], filled where there is a constellation: modulation error per data subcarrier.
-        seen_at: float64 [3 + K - H], filled: when the channel was observed, samples; so are the next two.
-        seen_symbols: float64 [3 + K - H], symbols that each observation is the mean of.
-        seen: complex64 [3 + K - H, Na], observations.
+        seen_when: float64 [2, 3 + K - H], filled where a channel moves: when it was observed, samples, and the symbols
+            that each observation is the mean of.
+        seen: complex64 [3 + K - H, Na], filled likewise: observations.
 
     Returns:
         0 if the frame was equalized, else the number of observations.
@@ -209,19 +203,21 @@ def read_frame(
     drift = DelayFit(figures[DRIFT_OFFSET], figures[DRIFT_RATE], 0.0, 0.0, 0.0)
     cells = np.empty(grid.header_symbols * grid.data.size, np.complex64)
     write_header(fields, tables.header, cells.view(np.float32))
-    sent = reference.copy()
+    sent = frame.reference.copy()
     for row in range(grid.header_symbols):
         for j in range(grid.data.size):
             sent[row, grid.data_at[j]] = cells[row * grid.data.size + j]
-    middle = observe_payload(samples, lost_before, figures[CFO], base, drift, pilot_tones, known, sent, grid)
+    middle = observe_payload(
+        samples, lost_before, figures[CFO], base, drift, frame.pilot_tones, frame.known, sent, grid
+    )
     if error_variance.shape[0] == 0:
         calm, still, error_variance = _still_channel(middle, base, tables.channel)
         if not calm:
             count = middle.seen_at.size
-            seen_at[:count], seen_symbols[:count], seen[:count] = middle.seen_at, middle.seen_symbols, middle.seen
+            seen_when[0, :count], seen_when[1, :count], seen[:count] = middle.seen_at, middle.seen_symbols, middle.seen
             return count
         response[:] = still
-    payload = finish_payload(middle, base, response, error_variance, known, data, grid, symbols, variance)
+    payload = finish_payload(middle, base, response, error_variance, frame.known, frame.data, grid, symbols, variance)
     noise = payload.noise
     final[MEAN_VARIANCE], final[THERMAL], final[DISTORTION] = mean_of_finite(variance), noise.thermal, noise.distortion
     final[FINAL_RATE], final[FINAL_SLOPE] = payload.fit.rate, payload.slope

@@ -143,11 +143,13 @@ def settle_window(tones: np.ndarray, noise_variance: float, tables: ChannelTable
         for j in range(tones.size):
             turned[place, j] = tones[j] * tables.moves[place, j]
     coordinates = np.dot(turned, tables.dual)
+    n_fronts, taps = tables.front_eigenvalues.shape
+    in_profiles = np.dot(coordinates, tables.front_turns.reshape(n_fronts * taps, taps).T)
     score = -np.inf
     best = 0
     for place in range(places):
         power = channel_power(coordinates[place], noise_variance, tones.size)
-        _, trial = best_profile(coordinates[place], power, noise_variance, tables.front_turns, tables.front_eigenvalues)
+        _, trial = best_profile(in_profiles[place], power, noise_variance, tables.front_eigenvalues)
         # What lies outside the subspace is noise: the likelihood counts it, up to a constant, by what lies inside.
         trial += energy_of(coordinates[place]) / noise_variance
         if trial > score:

@@ -174,11 +174,12 @@ def _strongest_line(sums: np.ndarray, index: np.ndarray, centre: float, limit: f
     real_part, imaginary_part = np.zeros(count), np.zeros(count)
     turn_i, turn_q = np.cos(centre), -np.sin(centre)
     i, q = np.cos(centre * index[0]), -np.sin(centre * index[0])
-    for s in range(sums.size):
-        value = sums[s]
-        real_part[s // width] += value.real * i - value.imag * q
-        imaginary_part[s // width] += value.real * q + value.imag * i
-        i, q = i * turn_i - q * turn_q, i * turn_q + q * turn_i
+    for group in range(count):
+        for s in range(group * width, min((group + 1) * width, sums.size)):
+            value = sums[s]
+            real_part[group] += value.real * i - value.imag * q
+            imaginary_part[group] += value.real * q + value.imag * i
+            i, q = i * turn_i - q * turn_q, i * turn_q + q * turn_i
     middle = index[0] + 0.5 * (width - 1)
     best = -1.0
     slope = centre
@@ -222,22 +223,40 @@ def _walk_step(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray) -> fl
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _add_walk(deviation: np.ndarray, gain: np.ndarray, noise: np.ndarray, step: float, phase: np.ndarray) -> None:
-    """Add the posterior mean of the walk to `phase`: a tridiagonal system, by elimination."""
-    size = deviation.size
-    diagonal = np.empty(size)
-    right = np.empty(size)
-    link = -1.0 / step
+    """Add the posterior mean of the walk to `phase`: a tridiagonal system, by elimination from both ends.
+
+    Each row waits for the row before; from both ends, two rows at a time do not wait for each other.
+    """
+    size = np.uint64(deviation.size)
+    one = np.uint64(1)
+    factor, right = np.empty(size), np.empty(size)
     for s in range(size):
-        heard = 1.0 / noise[s] if gain[s] > 0.0 else 0.0
-        neighbours = 1.0 if s == 0 or s == size - 1 else 2.0
-        diagonal[s] = heard + neighbours / step
+        heard = step / noise[s] if gain[s] > 0.0 else 0.0
+        factor[s] = heard + 2.0
         right[s] = heard * deviation[s]
-    for s in range(1, size):
-        factor = link / diagonal[s - 1]
-        diagonal[s] -= factor * link
-        right[s] -= factor * right[s - 1]
-    value = right[size - 1] / diagonal[size - 1]
-    phase[size - 1] += value
-    for s in range(size - 2, -1, -1):
-        value = (right[s] - link * value) / diagonal[s]
-        phase[s] += value
+    factor[0] -= 1.0
+    factor[size - one] -= 1.0
+    # Row s: factor · walk[s] - walk[s - 1] - walk[s + 1] = right; what eliminates a neighbour replaces the factor.
+    half = size // np.uint64(2)
+    above, below, over, under = 0.0, 0.0, 0.0, 0.0
+    for s in range(half):
+        t = size - one - s
+        above, below = 1.0 / (factor[s] - above), 1.0 / (factor[t] - below)
+        over, under = (right[s] + over) * above, (right[t] + under) * below
+        factor[s], right[s], factor[t], right[t] = above, over, below, under
+    if size % np.uint64(2):
+        lower = upper = (right[half] + over + under) / (factor[half] - above - below)
+        phase[half] += lower
+    else:
+        # Two rows are left that know each other alone: x = over + above·y, y = under + below·x.
+        lower = (over + above * under) / (1.0 - above * below)
+        upper = (under + below * over) / (1.0 - above * below)
+        half -= one
+        phase[half] += lower
+        phase[half + one] += upper
+    for s in range(half):
+        down = half - one - s
+        up = size - one - down
+        lower, upper = right[down] + factor[down] * lower, right[up] + factor[up] * upper
+        phase[down] += lower
+        phase[up] += upper

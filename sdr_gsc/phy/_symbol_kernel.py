@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numba import njit
 
 from ._acquisition import lost_within
@@ -73,7 +72,7 @@ def demodulate_symbols(
     for s in range(count):
         if not usable[s]:
             values[s] = 0
-    values[:] = scipy.fft.fft(values, axis=1, norm="ortho")
+    np.fft.fft(values, axis=1, norm="ortho", out=values)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

@@ -1,4 +1,4 @@
-"""Byte payloads: bytes → blocks with CRC-32 → LDPC 1944, or no code → bits mixed over the frame → QAM, and back."""
+"""Byte payloads: bytes → blocks with CRC-32 → LDPC 1944 and mixing over the frame, or neither → QAM, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import SettingsError
-from ._block_bits import coded_bits, decide_uncoded, decode_coded, modulate, uncoded_bits
+from ._block_bits import coded_bits, decide_uncoded, decode_coded, modulate, uncoded_symbols
 from ._sequences import permutation, random_bits
 from .coding._quasi_cyclic import CodeTables
 from .coding.crc import CRC_BYTES
@@ -59,6 +59,14 @@ def _mixing(n_bits: int) -> tuple[np.ndarray, np.ndarray]:
     sent.setflags(write=False)
     received.setflags(write=False)
     return sent, received
+
+
+@functools.lru_cache(maxsize=32)
+def _whitening(n_bytes: int) -> np.ndarray:
+    """Bits that are inverted, uint8 [n_bytes], the most significant first."""
+    whitening = np.packbits(random_bits(_WHITENING_SEED, 8 * n_bytes))
+    whitening.setflags(write=False)
+    return whitening
 
 
 def block_bytes(scheme: int) -> int:
@@ -122,7 +130,8 @@ def join_blocks(
 def encode_blocks(blocks: Sequence[bytes], scheme: int, seed: int) -> np.ndarray:
     """QAM symbols of one frame, complex64 [block_symbols(len(blocks))].
 
-    The bits are whitened and permuted over the whole frame; those that fill the last symbol come from `seed`.
+    Code bits are whitened and permuted over the whole frame, uncoded ones whitened; what fills the last symbol comes
+    from `seed`.
 
     Args:
         blocks: at least one, each of `block_bytes`.
@@ -140,14 +149,14 @@ def encode_blocks(blocks: Sequence[bytes], scheme: int, seed: int) -> np.ndarray
         )
     payload = np.frombuffer(b"".join(blocks), np.uint8).reshape(len(blocks), size)
     n_bits, n_symbols = len(blocks) * chosen.block_bits, block_symbols(len(blocks), scheme)
+    symbols = np.empty(n_symbols, np.complex64)
+    if not chosen.is_coded:
+        uncoded_symbols(payload, _whitening(n_bits // 8), np.float32(Qam(chosen.order).half_spacing), symbols)
+        return symbols
     bits = np.empty(n_symbols * chosen.coded_bits_per_symbol, np.uint8)
-    if chosen.is_coded:
-        coded_bits(payload, _code(chosen.rate), bits)
-    else:
-        uncoded_bits(payload, bits)
+    coded_bits(payload, _code(chosen.rate), bits)
     if bits.size > n_bits:
         bits[n_bits:] = random_bits(seed, bits.size - n_bits)
-    symbols = np.empty(n_symbols, np.complex64)
     modulate(bits, _mixing(n_bits)[0], Qam(chosen.order).points, symbols)
     return symbols
 
@@ -166,7 +175,7 @@ def decode_blocks(
     Raises:
         SettingsError: fewer symbols than the blocks take, or not one variance for each.
     """
-    chosen, needed = mcs(scheme), block_symbols(n_blocks, scheme)
+    needed = block_symbols(n_blocks, scheme)
     if symbols.ndim != 1 or symbols.size < needed or noise_variance.shape != symbols.shape:
         raise SettingsError(
             f"symbols of shape {symbols.shape} with variances of shape {noise_variance.shape}: needed one dimension, "
@@ -174,18 +183,19 @@ def decode_blocks(
         )
     axes = np.ascontiguousarray(symbols[:needed], np.complex64).view(np.float32)
     n_bits, size, coded = _sizes(scheme)
-    mixing = _mixing(n_blocks * n_bits)[1]
     blocks = np.empty((n_blocks, size), np.uint8)
     good = np.empty(n_blocks, np.bool_)
     if coded:
+        chosen = mcs(scheme)
+        mixing = _mixing(n_blocks * n_bits)[1]
         variance = np.ascontiguousarray(noise_variance[:needed], np.float32)
         spacing, width = np.float32(Qam(chosen.order).half_spacing), chosen.coded_bits_per_symbol // 2
-        decode_coded(axes, variance, spacing, width, mixing, _code(chosen.rate), _ITERATIONS, blocks, good)
+        n_good = decode_coded(axes, variance, spacing, width, mixing, _code(chosen.rate), _ITERATIONS, blocks, good)
     else:
-        decide_uncoded(axes, mixing, blocks, good)
+        n_good = decide_uncoded(axes, _whitening(n_blocks * size), blocks, good)
     data = blocks.tobytes()
     payloads: list[bytes | None] = [data[at : at + size - CRC_BYTES] for at in range(0, n_blocks * size, size)]
-    if not good.all():
+    if n_good < n_blocks:
         for index in np.flatnonzero(~good).tolist():
             payloads[index] = None
     return tuple(payloads)
