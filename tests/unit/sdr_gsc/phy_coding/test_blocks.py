@@ -36,7 +36,8 @@ def described_encoder(blocks, scheme, seed):
         row[: bits.size] = bits
     sent = LdpcCode.ieee80211n(1944, chosen.rate).encode(information) if chosen.is_coded else information
     sent = sent.reshape(-1) ^ random_bits(WHITENING_SEED, sent.size)
-    sent = sent[permutation(MIXING_SEED, sent.size)]
+    if chosen.is_coded:
+        sent = sent[permutation(MIXING_SEED, sent.size)]
     fill = -sent.size % chosen.coded_bits_per_symbol
     return Qam(chosen.order).modulate(np.concatenate([sent, random_bits(seed, fill)]))
 
@@ -45,7 +46,8 @@ def described_decoder(symbols, variance, n_blocks, scheme):
     chosen = mcs(scheme)
     n_bits = n_blocks * chosen.block_bits
     llr = np.empty(n_bits, np.float32)
-    llr[permutation(MIXING_SEED, n_bits)] = soft_demap(symbols, variance, chosen.order).reshape(-1)[:n_bits]
+    order = permutation(MIXING_SEED, n_bits) if chosen.is_coded else np.arange(n_bits)
+    llr[order] = soft_demap(symbols, variance, chosen.order).reshape(-1)[:n_bits]
     llr *= 1 - 2 * random_bits(WHITENING_SEED, n_bits).astype(np.float32)
     llr = llr.reshape(n_blocks, -1)
     bits = LdpcCode.ieee80211n(1944, chosen.rate).decode(llr, 50).bits if chosen.is_coded else llr < 0
