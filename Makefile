@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+RADIO_LIBRARIES := libiio0 libiio-utils python3-uhd python3-soapysdr soapysdr0.8-module-uhd
 PACKAGES := sdr_gsc hardware calibration experiments tests
 
 # Compiled kernels are kept here, whatever the place the packages are installed in. A cached kernel does not notice that
@@ -45,6 +46,11 @@ $(STAMP): pyproject.toml constraints.txt
 	  test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 	  apt-get update -qq && apt-get install -qq -y python3-venv; } || { \
 	  echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 2; }
+	@# The libraries behind real radios come from the distribution. tests/emulated run them against emulated radios.
+	@if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	  dpkg -s $(RADIO_LIBRARIES) >/dev/null 2>&1 || \
+	  { apt-get update -qq && apt-get install -qq -y --no-install-recommends $(RADIO_LIBRARIES) >/dev/null; }; \
+	  else echo "for tests with the radios' own drivers, on Debian: apt install $(RADIO_LIBRARIES)" >&2; fi
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	@# What tests/parity compares with is not worth a broken set-up.

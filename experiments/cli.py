@@ -15,6 +15,7 @@ from sdr_gsc.errors import SdrGscError
 
 from .cli_bench import bench_app
 from .cli_console import fail, print_json, print_table, show_progress, split_names, step_listener
+from .cli_emulate import emulate
 from .cli_score import score
 from .cli_train import train_app
 
@@ -29,6 +30,7 @@ app = App(
 app.command(bench_app)
 app.command(train_app)
 app.command(score)
+app.command(emulate)
 
 Decoders = Annotated[
     list[str] | None,
@@ -87,6 +89,10 @@ def send(
     /,
     *,
     radio: str | None = None,
+    tx: str | None = None,
+    rx: str | None = None,
+    bench: str | None = None,
+    attempts: int | None = None,
     mapping: str | None = None,
     cbr: int | None = None,
     levels: int | None = None,
@@ -104,6 +110,10 @@ def send(
     Args:
         image: A picture, or astronaut, coffee, chelsea, rocket.
         radio: Address of the radio; loopback:office by default.
+        tx: Address of the sending radio, where another one listens.
+        rx: Address of the listening radio.
+        bench: File that says what may be transmitted; bench.toml by default.
+        attempts: Exchanges that are tried when the radio fails; 3 by default.
         mapping: direct, coded or classical.
         cbr: Inverse payload channel bandwidth ratio; 24 stands for 1/24.
         levels: Quantizer levels per real dimension (direct): 4, 8, 16 or 32.
@@ -119,7 +129,8 @@ def send(
     from .configuration import SendSettings, checked
 
     values = dict(
-        image=image, radio=radio, mapping=mapping, cbr=cbr, levels=levels, mcs=mcs, esn0_db=esn0_db,
+        image=image, radio=radio, tx=tx, rx=rx, bench=bench, attempts=attempts,
+        mapping=mapping, cbr=cbr, levels=levels, mcs=mcs, esn0_db=esn0_db,
         decoders=split_names(decoder), realism=realism, seed=seed, weights=weights,
     )  # fmt: skip
     from .cli_runs import run_send_command
@@ -221,23 +232,30 @@ def replay(
 
 
 @app.command
-def radios(*, json: Json = False) -> int:
-    """What can be opened with --radio.
+def radios(
+    *given: str,
+    bench: Path | None = None,
+    scan: Annotated[bool, Parameter(negative="")] = False,
+    json: Json = False,
+) -> int:
+    """What can be opened with --radio. Exit status 1: an address that was asked does not answer.
 
     Args:
+        given: Addresses to ask; those of the bench file are asked too.
+        bench: File that names the bench's radios; bench.toml by default.
+        scan: Look for radios on all interfaces; broadcasts leave this machine.
         json: Print one JSON object and nothing else.
     """
-    from .procedures.doctor import list_radios
+    from .procedures.listing import list_radios
 
-    found = list_radios()
+    with show_progress("asking"):
+        found = list_radios(given, bench, scan=scan)
     if json:
-        print_json({"radios": found})
+        print_json({"radios": [each.as_json() for each in found]})
     else:
-        rows = [
-            (str(item["uri"]), str(item["what"]), "yes" if item["available"] else str(item["remedy"])) for item in found
-        ]
+        rows = [(each.uri, each.what, "yes" if each.available else each.remedy) for each in found]
         print_table("", ("address", "what it is", "available"), rows)
-    return 0
+    return 0 if all(each.available for each in found) else 1
 
 
 @app.command

@@ -118,6 +118,34 @@ def link(*, weights: str | None = None, side_px: int = 256, repetitions: int = 5
     return _print(rows, {}, torch_threads=True, as_json=json)
 
 
+@bench_app.command
+def radio(
+    *,
+    driver: Annotated[list[str] | None, Parameter(name=["--driver", "--drivers"])] = None,
+    only: Annotated[list[str] | None, Parameter(name="--only")] = None,
+    seconds: float = 3.0,
+    live_s: float = 60.0,
+    json: Json = False,
+) -> int:
+    """Drivers on emulated radios: streams at 1 to 20 Msps, bursts, cost over the vendors' interfaces, a live link.
+
+    Args:
+        driver: pluto, ad9361, usrp, soapy; all by default.
+        only: Parts: receive, transmit, burst, cost, live; all by default.
+        seconds: Of each stream.
+        live_s: Of the live link.
+        json: Print one JSON object and nothing else.
+    """
+    from .benchmarks.radio import DRIVERS, bench_radio
+
+    with show_progress("bench radio") as watch:
+        rows = bench_radio(
+            drivers=split_names(driver) or DRIVERS, only=split_names(only), seconds=seconds, live_s=live_s,
+            on_step=lambda name, done, count: watch.advance(f"bench radio: {name}", done, count),
+        )  # fmt: skip
+    return _print(rows, {"seconds": seconds, "live_s": live_s}, torch_threads=False, as_json=json)
+
+
 def _positive(repetitions: int) -> int:
     from sdr_gsc.errors import SettingsError
 

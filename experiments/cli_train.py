@@ -80,28 +80,42 @@ def corpus(
 
 
 @train_app.command
-def codec(pictures: Path, /, *, out: Path = Path("models"), effort: Effort = Effort()) -> int:  # noqa: B008
+def codec(
+    pictures: Path,
+    /,
+    *,
+    start: Path | None = None,
+    out: Path = Path("models"),
+    effort: Effort = Effort(),  # noqa: B008
+) -> int:
     """Train encoder and deterministic decoder. A new codec needs a new refine.
 
     Args:
         pictures: Folder of pictures.
+        start: Folder of a codec to go on from.
         out: Folder for weights, card and checkpoint.
         effort: How long, how fast, and from which seed.
     """
     effort.check()
+    from sdr_gsc.semantic.codec import Codec
     from sdr_gsc.semantic.rate import rate_by_cbr
 
-    from .training.codec import evaluate_codec, train_codec
+    from .training.codec import CodecModel, evaluate_codec, train_codec
     from .training.loop import LoopSettings
     from .training.pictures import PictureSet, held_out_photographs
     from .training.shipping import Provenance, describe_pictures, ship
 
+    before = None if start is None else Codec.load(start)
+    command = _command("codec", effort)
+    if before is not None:
+        command += f"; went on from the weights with SHA-256 {before.card.sha256}, {before.card.trained_with}"
     with show_progress("reading pictures") as watch:
         found = PictureSet.load(pictures, lambda done, count: watch.advance("reading pictures", done, count))
         watch.stage("training the codec")
         model = train_codec(
             found, LoopSettings(**asdict(effort)), _checkpoint(out, "codec"),
             lambda news: watch.advance(f"codec, loss {news.loss:.3f}", news.step, news.steps),
+            None if before is None else CodecModel.of(before),
         )  # fmt: skip
         watch.stage("measuring on held-out photographs")
         held_out = held_out_photographs().to(effort.device)
@@ -111,7 +125,7 @@ def codec(pictures: Path, /, *, out: Path = Path("models"), effort: Effort = Eff
         }
         card = ship(
             "codec", model, out,
-            Provenance(describe_pictures(pictures, len(found.pictures)), _command("codec", effort), metrics=metrics),
+            Provenance(describe_pictures(pictures, len(found.pictures)), command, metrics=metrics),
         )  # fmt: skip
     return _done(out / card.file, metrics)
 
@@ -150,8 +164,7 @@ def refine(
 
     own = out if (out / "codec.safetensors").is_file() else None
     trained = Codec.load(codec_folder or own)
-    model = CodecModel()
-    model.encoder, model.decoder = trained.encoder, trained.decoder
+    model = CodecModel.of(trained)
     with show_progress("reading pictures") as watch:
         found = PictureSet.load(pictures, lambda done, count: watch.advance("reading pictures", done, count))
         watch.stage("training the bridge")

@@ -70,7 +70,11 @@ class SendSettings(LinkSettings):
     Attributes:
         kind: tells configuration files apart.
         image: path of the picture, or the name of a photograph of scikit-image.
-        radio: address of the radio.
+        radio: address of the radio that sends and listens.
+        tx: address of the sending radio, where another one listens.
+        rx: address of the listening radio; goes with `tx`.
+        bench: what may be transmitted; None looks for bench.toml in the usual places.
+        attempts: exchanges that are tried when the radio fails.
         esn0_db: Es/N0 of a simulated channel; None keeps the profile's own.
         decoders: names of the decoders that see the reception.
         realism: where `refine` stops between conditional mean (0) and posterior draw (1); None: the model card's.
@@ -81,11 +85,21 @@ class SendSettings(LinkSettings):
     kind: Literal["send"] = "send"
     image: str
     radio: str = "loopback:office"
+    tx: str | None = None
+    rx: str | None = None
+    bench: str | None = None
+    attempts: Annotated[int, Field(ge=1, le=100)] = 3
     esn0_db: EsN0Db | None = None
     decoders: Names = ("refine",)
     realism: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Seed = 0
     weights: str | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> SendSettings:
+        if (self.tx is None) != (self.rx is None):
+            raise ValueError("tx and rx go together; for one radio that does both, use radio")
+        return self
 
 
 class DemoSettings(_Settings):

@@ -11,6 +11,7 @@ __all__ = [
     "ClippingError",
     "DisconnectedError",
     "DriverMissingError",
+    "ForbiddenError",
     "LateBurstError",
     "RadioBusyError",
     "RadioError",
@@ -99,3 +100,9 @@ class UnlockedError(RadioError):
     """A local oscillator or reference did not lock."""
 
     usual_remedy = "check the reference clock, and choose another frequency"
+
+
+class ForbiddenError(RadioError):
+    """A transmission that bench.toml does not allow."""
+
+    usual_remedy = "allow it in bench.toml, if it is allowed where the antenna stands"

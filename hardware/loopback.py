@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from sdr_gsc.capture import Capture
+from sdr_gsc.channel.converters import require_full_scale
 from sdr_gsc.channel.profile import ChannelProfile
 from sdr_gsc.channel.simulator import simulate
 
-from .radio import Capabilities, RadioSettings, Range, require_within
+from .errors import BadValueError, DisconnectedError, RadioBusyError
+from .radio import Capabilities, RadioSettings, Range, ReceiveStream, StreamBlock, TransmitStream, require_within
 from .session import RadioSession
+from .virtual_air import VirtualAir
 
 __all__ = ["LoopbackRadio"]
 
@@ -23,14 +29,17 @@ _CAPABILITIES = Capabilities(
     sample_rate_hz=Range(1e3, 1e9),
     tx_gain_db=Range(0.0, 0.0),
     rx_gain_db=Range(0.0, 0.0),
+    n_channels=2,
 )
 
 
 class LoopbackRadio(RadioSession):
-    """Radio that hears its own bursts through `simulate`.
+    """Radio that hears its own bursts.
 
-    Every exchange draws a new realization of the channel from the generator. The gains are fixed at 0 dB: the
-    profile's Es/N0 and receive level say how strong the signal arrives.
+    `exchange` sends a burst through `simulate`, each time through a new realization of the channel from the generator.
+    Everything else goes over an air of the radio's own (`VirtualAir`), whose time passes only as it is used: every
+    transmission is a new realization there, channels of different numbers do not hear each other, and there is no gain
+    control: a signal arrives as strong as it was sent, faded. The gains are fixed at 0 dB.
 
     Args:
         profile: the channel.
@@ -46,11 +55,17 @@ class LoopbackRadio(RadioSession):
         self.muted = True
         self._profile = profile
         self._generator = generator
+        self._air: VirtualAir | None = None
+        self._airs = 0
+        self._sending = False
 
     def configure(self, settings: RadioSettings) -> RadioSettings:
         """Apply settings; a simulated radio does exactly what it is asked."""
         self.require_open()
         require_within(settings, self.capabilities)
+        if settings != self.settings:
+            self._require_silence()
+            self._air = None
         self.settings = settings
         return settings
 
@@ -58,6 +73,7 @@ class LoopbackRadio(RadioSession):
         """Send a burst through one new realization of the channel; see `Radio.exchange`."""
         self.require_open()
         n_samples = self.listen_samples(burst, self.settings.sample_rate_hz, listen_s)
+        self._require_silence()
         self.muted = False
         try:
             received = simulate(burst, self._profile, self._generator, n_samples=n_samples)
@@ -67,9 +83,160 @@ class LoopbackRadio(RadioSession):
             received,
             center_frequency_hz=self.settings.center_frequency_hz,
             start=datetime.now(UTC),
-            settings={**received.settings, "uri": self.uri, "radio": asdict(self.settings)},
+            settings={**received.settings, **self._about()},
         )
+
+    def exchange_channels(self, bursts: Sequence[Capture], *, listen_s: float | None = None) -> tuple[Capture, ...]:
+        """Send one burst per channel in use, together; see `Radio.exchange_channels`."""
+        self.require_open()
+        channels = self.settings.channels
+        if len(bursts) != len(channels):
+            raise BadValueError(f"there are {len(bursts)} bursts for {len(channels)} channels", "give one to each")
+        if len(bursts) == 1:
+            return (self.exchange(bursts[0], listen_s=listen_s),)
+        counts = [self.listen_samples(burst, self.settings.sample_rate_hz, listen_s) for burst in bursts]
+        lengths = sorted({burst.samples.size for burst in bursts})
+        if len(lengths) > 1:
+            raise BadValueError(f"the bursts have {lengths} samples", "fill them up to one length")
+        with self._transmission([burst.samples for burst in bursts], repeat=False) as air:
+            n_samples = counts[0] or lengths[0] + air.settling_samples + self._profile.tail_samples
+            return self._captures(air, channels, n_samples)
+
+    @contextmanager
+    def repeat(self, burst: Capture) -> Iterator[None]:
+        """Send a burst over and over through one realization; see `Radio.repeat`."""
+        self.require_open()
+        self.listen_samples(burst, self.settings.sample_rate_hz, None)
+        with self._transmission([burst.samples], repeat=True) as air:
+            air.settle()
+            yield
+
+    def capture(self, n_samples: int) -> Capture:
+        """Receive what comes next; see `Radio.capture`."""
+        self.require_open()
+        if n_samples < 1:
+            raise BadValueError(f"n_samples is {n_samples}", "capture at least one sample")
+        return self._captures(self._own_air(), self.settings.channels[:1], n_samples)[0]
+
+    @contextmanager
+    def receive_stream(self, block_samples: int) -> Iterator[ReceiveStream]:
+        """Receive without end; see `Radio.receive_stream`."""
+        self.require_open()
+        if block_samples < 1:
+            raise BadValueError(f"block_samples is {block_samples}", "receive at least one sample at a time")
+        air = self._own_air()
+        air.listen()
+        stream = _Reception(self, air, block_samples)
+        try:
+            yield stream
+        finally:
+            stream.ended = True
+            air.leave()
+
+    @contextmanager
+    def transmit_stream(self) -> Iterator[TransmitStream]:
+        """Transmit without end; see `Radio.transmit_stream`."""
+        self.require_open()
+        with self._transmission([], repeat=False) as air:
+            air.open_stream()
+            yield _Sending(self, air)
 
     def mute(self) -> None:
         """Stop transmitting."""
         self.muted = True
+        if self._air is not None:
+            self._air.silence()
+
+    def _about(self) -> dict[str, object]:
+        return {"uri": self.uri, "radio": asdict(self.settings)}
+
+    def _require_silence(self) -> None:
+        if self._sending:
+            raise RadioBusyError(
+                "the radio is transmitting already", "leave the block of repeat() or transmit_stream() first"
+            )
+
+    @contextmanager
+    def _transmission(self, bursts: Sequence[np.ndarray], *, repeat: bool) -> Iterator[VirtualAir]:
+        self._require_silence()
+        for samples in bursts:
+            require_full_scale(samples)
+        air = self._own_air()
+        self._sending, self.muted = True, False
+        try:
+            air.transmit(bursts, self.settings.channels[: len(bursts)], repeat=repeat)
+            yield air
+        finally:
+            self._sending = False
+            self.mute()
+
+    def _captures(self, air: VirtualAir, channels: Sequence[int], n_samples: int) -> tuple[Capture, ...]:
+        heard, now = air.hear(channels, n_samples), datetime.now(UTC)
+        profile = {field.name: getattr(self._profile, field.name) for field in fields(self._profile)}
+        return tuple(
+            Capture(
+                samples=samples,
+                sample_rate_hz=self.settings.sample_rate_hz,
+                center_frequency_hz=self.settings.center_frequency_hz,
+                start=now,
+                clipped=clipped,
+                settings={"profile": profile, **self._about()},
+            )
+            for samples, clipped in zip(heard.samples, heard.clipped, strict=True)
+        )
+
+    def _own_air(self) -> VirtualAir:
+        if self._air is None:
+            # From a copy of the generator: exchanges draw the same whether the air is used or not.
+            seed = int(deepcopy(self._generator).integers(2**63)) + self._airs
+            self._airs += 1
+            self._air = VirtualAir(
+                self._profile,
+                seed,
+                sample_rate_hz=self.settings.sample_rate_hz,
+                center_frequency_hz=self.settings.center_frequency_hz,
+                n_ports=self.capabilities.n_channels,
+            )
+        return self._air
+
+
+class _Reception:
+    """Blocks of an endless reception."""
+
+    def __init__(self, radio: LoopbackRadio, air: VirtualAir, block_samples: int) -> None:
+        self.ended = False
+        self._radio = radio
+        self._air = air
+        self._block_samples = block_samples
+        self._start: int | None = None
+        self._next = 0
+
+    def __iter__(self) -> Iterator[StreamBlock]:
+        while not self.ended:
+            self._radio.require_open()
+            heard = self._air.hear(self._radio.settings.channels[:1], self._block_samples)
+            if self._start is None:
+                self._start = self._next = heard.first
+            lost = heard.first - self._next
+            self._next = heard.first + self._block_samples
+            yield StreamBlock(heard.samples[0], heard.first - self._start, lost, heard.clipped[0])
+
+
+class _Sending:
+    """The sending end of an endless transmission."""
+
+    def __init__(self, radio: LoopbackRadio, air: VirtualAir) -> None:
+        self._radio = radio
+        self._air = air
+
+    @property
+    def underflows(self) -> int:
+        """See `TransmitStream`."""
+        return self._air.underflows
+
+    def write(self, samples: np.ndarray) -> None:
+        """See `TransmitStream`."""
+        self._radio.require_open()
+        require_full_scale(np.asarray(samples, np.complex64))
+        if not self._air.write(samples, self._radio.settings.channels[0]):
+            raise DisconnectedError("the stream has ended, or was muted", "open a new transmit_stream()")

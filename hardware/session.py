@@ -2,63 +2,154 @@
 
 from __future__ import annotations
 
-import signal
+import atexit
+import math
 import threading
+import time
 from abc import ABC, abstractmethod
-from types import FrameType, TracebackType
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 from sdr_gsc.capture import Capture
 
-from .errors import BadValueError, DisconnectedError
+from .errors import BadValueError, DisconnectedError, ForbiddenError, RadioError
+from .limits import Permission
+from .radio import RadioSettings
+from .signals import EndingSignals
 
 __all__ = ["RadioSession"]
 
-
-def _leave(signal_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + signal_number)
+# Rates that differ by less than this are the same: oscillators differ by more.
+_SAME_RATE = 5e-6
 
 
 class RadioSession(ABC):
-    """Base of the drivers: context management and the checks that every exchange shares.
+    """Base of the drivers: context management, permission to transmit, and the checks that every exchange shares.
 
-    SIGTERM ends a process without unwinding its stack, so inside the block it is turned into SystemExit. Only the
-    main thread can do this; elsewhere the main thread's handling stays as it is.
+    Inside the block, signals that would end the process without unwinding its stack become exceptions; only the main
+    thread can do this, elsewhere the main thread's handling stays as it is. A radio that is still open when the program
+    ends is closed then.
+
+    Args:
+        permission: what may be transmitted; None for a radio from which nothing leaves the computer.
     """
 
-    def __init__(self) -> None:
+    settings: RadioSettings
+
+    def __init__(self, permission: Permission | None = None) -> None:
         self._closed = False
-        self._previous_handler: Any = None
+        self._signals = EndingSignals()
+        self.permission = permission
+        if permission is not None:
+            # A strong reference on purpose: a forgotten radio is closed in order, not by the garbage collector.
+            atexit.register(self.close)
 
     @abstractmethod
     def mute(self) -> None:
-        """Stop transmitting, whatever is going on."""
+        """Stop transmitting, whatever is going on; safe from any thread."""
+
+    def release(self) -> None:  # noqa: B027 - not abstract: many drivers hold nothing
+        """Give the device back; called once, after `mute`, by `close`. A driver that holds something overrides it."""
 
     def close(self) -> None:
         """Mute and release the radio; a second call does nothing."""
-        self.mute()
-        self._closed = True
+        if self._closed:
+            return
+        try:
+            self.mute()
+        finally:
+            self._closed = True
+            atexit.unregister(self.close)
+            self.release()
 
     def require_open(self) -> None:
         """Raise DisconnectedError once the radio is closed."""
         if self._closed:
             raise DisconnectedError(f"{type(self).__name__} is closed")
 
+    def permit_transmission(self, duration_s: float) -> None:
+        """Ask whether the present settings may be transmitted for so long, and count it.
+
+        Raises:
+            ForbiddenError: says which lines of bench.toml would allow it.
+        """
+        self._permission().check(
+            center_frequency_hz=self.settings.center_frequency_hz,
+            sample_rate_hz=self.settings.sample_rate_hz,
+            tx_gain_db=self.settings.tx_gain_db,
+            duration_s=duration_s,
+        )
+
+    @contextmanager
+    def open_ended_transmission(self, at_least_s: float = 0.0) -> Iterator[None]:
+        """For a transmission whose end is not known yet; enter it before the first sample, it mutes at its end.
+
+        Where the duration is limited, the radio is muted when it is used up, by another thread.
+
+        Args:
+            at_least_s: what the transmission is certain to take.
+
+        Raises:
+            ForbiddenError: not allowed, or, at the end, that it had to be cut short.
+        """
+        permission, settings = self._permission(), self.settings
+        longest_s = permission.longest_s(
+            center_frequency_hz=settings.center_frequency_hz,
+            sample_rate_hz=settings.sample_rate_hz,
+            tx_gain_db=settings.tx_gain_db,
+        )
+        if not 0 < longest_s >= at_least_s:
+            self.permit_transmission(max(at_least_s, 1e-3))  # raises, and says why
+        cut_short = threading.Event()
+
+        def cut() -> None:
+            cut_short.set()
+            self.mute()
+
+        timer = threading.Timer(longest_s, cut) if math.isfinite(longest_s) else None
+        begun_s = time.monotonic()
+        if timer is not None:
+            timer.daemon = True
+            timer.start()
+        try:
+            yield
+        finally:
+            try:
+                if timer is not None:
+                    timer.cancel()
+                self.mute()
+            finally:
+                permission.account(min(time.monotonic() - begun_s, longest_s))
+        if cut_short.is_set():
+            raise ForbiddenError(
+                f"the transmission was cut short after {longest_s:.3g} s, which is all that is allowed"
+            )
+
     def __enter__(self) -> Self:
         self.require_open()
-        if threading.current_thread() is threading.main_thread():
-            self._previous_handler = signal.signal(signal.SIGTERM, _leave)
+        self._signals.turn_into_exceptions()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self.close()
+            with self._signals.held_back():
+                self.close()
+        except RadioError as failure:
+            # What went wrong first counts; that the radio could not be closed must be said all the same.
+            if error is None:
+                raise
+            error.add_note(f"closing the radio failed too: {failure}")
         finally:
-            if self._previous_handler is not None:
-                signal.signal(signal.SIGTERM, self._previous_handler)
-                self._previous_handler = None
+            self._signals.restore()
+
+    def _permission(self) -> Permission:
+        if self.permission is None:
+            raise ForbiddenError(f"{type(self).__name__} has no permission to transmit", "open it with open_radio")
+        return self.permission
 
     @staticmethod
     def listen_samples(burst: Capture, sample_rate_hz: float, listen_s: float | None) -> int | None:
@@ -68,18 +159,20 @@ class RadioSession(ABC):
             Number of samples, or None where the radio decides.
 
         Raises:
-            BadValueError: not a capture, another rate, or a listening time that is not positive.
+            BadValueError: not a capture, empty, another rate, or a listening time that is not positive.
         """
         if not isinstance(burst, Capture):
             raise BadValueError(f"the burst is a {type(burst).__name__}", "wrap the samples in sdr_gsc.capture.Capture")
-        if burst.sample_rate_hz != sample_rate_hz:
+        if not abs(burst.sample_rate_hz - sample_rate_hz) <= _SAME_RATE * sample_rate_hz:
             raise BadValueError(
                 f"the burst is sampled at {burst.sample_rate_hz:g} Hz and the radio at {sample_rate_hz:g} Hz",
                 "configure() the radio for the burst's rate, or make the burst at the radio's",
             )
+        if burst.samples.size == 0:
+            raise BadValueError("the burst is empty", "send at least one sample")
         if listen_s is None:
             return None
-        n_samples = round(listen_s * sample_rate_hz)
+        n_samples = round(listen_s * sample_rate_hz) if math.isfinite(listen_s) else 0
         if n_samples < 1:
             raise BadValueError(f"listen_s is {listen_s:g}", "listen for at least one sample")
         return n_samples

@@ -13,6 +13,7 @@ from sdr_gsc.metrics.distortion import psnr_db
 from sdr_gsc.seeding import TrialSeeds
 
 from ..configuration import LinkSettings
+from ..procedures.airing import Airing
 from ..procedures.photographs import find_picture
 from ..procedures.transmission import Bench, send_picture
 from .rows import Row, row
@@ -50,7 +51,7 @@ def bench_decode(
     bench = Bench.open(weights, device)
     picture = find_picture("astronaut", side_px)
     sent = send_picture(
-        picture, LinkSettings(), bench, {}, radio="loopback:ideal", esn0_db=10.0, seeds=TrialSeeds(1, "bench")
+        picture, LinkSettings(), bench, {}, airing=Airing("loopback:ideal", esn0_db=10.0), seeds=TrialSeeds(1, "bench")
     )
     decoders = {name: _open(name, bench) for name in names}
     found: dict[str, tuple[float, int]] = {}

@@ -14,6 +14,7 @@ from sdr_gsc.seeding import TrialSeeds
 from sdr_gsc.semantic.values import Reception
 
 from ..configuration import DemoSettings, LinkSettings, MappingName
+from .airing import Airing
 from .keeping import keep_capture, keep_pictures, keep_source
 from .photographs import find_picture, is_photograph
 from .run_directory import RunDirectory
@@ -84,7 +85,8 @@ def run_demo(
         eyes = decoders if mapping == "direct" else {} if mapping == "classical" else _first(plain)
         transmitted = send_picture(
             picture, link, bench, eyes,
-            radio=settings.radio, esn0_db=settings.esn0_db, seeds=TrialSeeds(settings.seed, "demo"), on_step=on_step,
+            airing=Airing(settings.radio, esn0_db=settings.esn0_db), seeds=TrialSeeds(settings.seed, "demo"),
+            on_step=on_step,
         )  # fmt: skip
         result, trial, reports = trial_json(mapping, transmitted, picture, bench.receiver.numerology, bench.codec)
         results[mapping] = result
@@ -127,7 +129,12 @@ def _perfect(settings: DemoSettings, bench: Bench, picture: np.ndarray) -> Recep
     """A reception without noise: what a step costs does not depend on the noise."""
     link = LinkSettings(cbr=settings.cbr, levels=settings.levels)
     sent = send_picture(
-        picture, link, bench, {}, radio="loopback:ideal", esn0_db=40.0, seeds=TrialSeeds(settings.seed, "timing")
+        picture,
+        link,
+        bench,
+        {},
+        airing=Airing("loopback:ideal", esn0_db=40.0),
+        seeds=TrialSeeds(settings.seed, "timing"),
     )
     if not is_received(sent.reception):
         raise RuntimeError("the ideal channel lost a picture")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 
-from sdr_gsc.channel.profile import PROFILE_NAMES
 from sdr_gsc.errors import WeightsError
 from sdr_gsc.weights.cards import load_card
 
-__all__ = ["Check", "State", "examine", "list_radios"]
+from .checks import Check, State
+from .doctor_radios import examine_radios
+
+__all__ = ["examine"]
 
 _TOP_LEVEL = ("sdr_gsc", "hardware", "calibration", "experiments")
 _DISTRIBUTION = "sdr-gsc"
@@ -31,51 +31,11 @@ _NEEDED = (
     ("sigmf", "sigmf"),
     ("matplotlib", "matplotlib"),
 )
-#: Radio family, vendor module, and what brings it.
-_DRIVERS = (
-    ("pluto", "adi", 'pip install "sdr-gsc[pluto]" and, on Debian, apt install libiio0 libad9361-0'),
-    ("usrp", "uhd", "on Debian: apt install python3-uhd uhd-host, then uhd_images_downloader"),
-    ("soapy", "SoapySDR", "on Debian: apt install python3-soapysdr"),
-)
-
-
-class State(StrEnum):
-    """What a check found."""
-
-    GOOD = "good"
-    OPTIONAL = "missing, optional"
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding.
-
-    Attributes:
-        name: what was looked at.
-        state: the verdict.
-        found: what is there.
-        remedy: what mends it; empty where nothing needs mending.
-    """
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether it keeps the toolkit from working."""
-        return self.state is State.BROKEN
-
-    def as_json(self) -> dict[str, str]:
-        """All fields as texts."""
-        return {"name": self.name, "state": self.state.value, "found": self.found, "remedy": self.remedy}
 
 
 def examine() -> tuple[Check, ...]:
     """Look at everything; nothing is changed and no radio is touched."""
-    return (*_software(), *_owners(), *_models(), *_drivers())
+    return (*_software(), *_owners(), *_models(), *examine_radios())
 
 
 def _software() -> Iterator[Check]:
@@ -121,24 +81,3 @@ def _models() -> Iterator[Check]:
         yield Check("model behind perceptual", State.BROKEN, message or remedy, remedy)
     else:
         yield Check("model behind perceptual", State.GOOD, "EfficientNet-Lite0")
-
-
-def _drivers() -> Iterator[Check]:
-    for family, module, remedy in _DRIVERS:
-        if find_spec(module) is None:
-            yield Check(f"driver {family}", State.OPTIONAL, f"no module {module}", remedy)
-        else:
-            yield Check(f"driver {family}", State.GOOD, f"module {module}")
-
-
-def list_radios() -> list[dict[str, str | bool]]:
-    """Addresses that can be opened, and families that cannot be yet."""
-    found: list[dict[str, str | bool]] = [
-        {"uri": f"loopback:{name}", "what": f"simulated, channel profile {name}", "available": True, "remedy": ""}
-        for name in PROFILE_NAMES
-    ]
-    found.append({"uri": "replay:FILE.sigmf-meta", "what": "a recording", "available": True, "remedy": ""})
-    for family in ("pluto:ip:ADDRESS", "usrp:type=b200", "soapy:driver=NAME"):
-        remedy = "this release has no driver for it; use a simulated radio"
-        found.append({"uri": family, "what": "real radio", "available": False, "remedy": remedy})
-    return found

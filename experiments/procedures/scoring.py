@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -118,6 +118,7 @@ def link_json(
 ) -> dict[str, object]:
     """The form of ``send --json``: what is not available is None."""
     good = [report for report in reports if report.header_ok]
+    arrived = {report.sequence for report in good}
     esn0_db = _harmonic_db([report.esn0_db for report in good])
     evm_db = _harmonic_db([None if report.evm_db is None else -report.evm_db for report in good])
     sample_snr_db = None
@@ -144,8 +145,9 @@ def link_json(
         "frames": {
             "sent": frames_sent,
             "detected": len(reports),
-            "header_ok": len(good),
-            "payload_ok": sum(map(_complete, reports)),
+            # A radio that repeats its burst delivers a frame more than once; it counts once.
+            "header_ok": len(arrived),
+            "payload_ok": len({report.sequence for report in reports if _complete(report)}),
         },
         "decoders": decoders,
     }
@@ -161,6 +163,7 @@ def trial_json(
     """One transmission as the JSON of ``send``, as a line of ``trials.jsonl``, and its measured frame reports.
 
     The line has all that the JSON has, and more: the ``trial`` id, what was chosen for the air, and further metrics.
+    The JSON names lost frames and exchanges that the radio broke off only where there are any.
     """
     reception = transmitted.reception
     descriptor = transmitted.prepared.descriptor
@@ -178,6 +181,13 @@ def trial_json(
         metrics=metrics,
         numerology=numerology,
     )
+    arrived = {report.sequence for report in reports if report.header_ok}
+    troubles: dict[str, object] = {
+        "lost_frames": sorted(set(range(transmitted.prepared.transmission.n_frames)) - arrived),
+        "failed_attempts": [asdict(attempt) for attempt in transmitted.failed],
+    }
+    # The JSON of a transmission without trouble stays what it always was.
+    result |= {name: found for name, found in troubles.items() if found}
     further: dict[str, object] = {}
     for name, found in transmitted.reconstructions.items():
         metric = metrics[name]
@@ -196,7 +206,7 @@ def trial_json(
         "papr_db": transmitted.prepared.transmission.papr_db,
     }
     head = {"trial": trial, "received": transmitted.received, "air": air}
-    return result, {**head, **result, "decoders": further}, reports
+    return result, {**head, **result, **troubles, "decoders": further}, reports
 
 
 def _number(value: float | None) -> float | None:

@@ -13,6 +13,7 @@ from sdr_gsc.seeding import TrialSeeds
 from sdr_gsc.semantic.values import Reception, Reconstruction
 
 from ..configuration import SendSettings
+from .airing import Airing
 from .keeping import keep_capture, keep_pictures, keep_source
 from .photographs import find_picture, is_photograph
 from .run_directory import RunDirectory
@@ -48,7 +49,10 @@ def send(settings: SendSettings, out: Path | None = None, on_step: OnStep = quie
     seeds = TrialSeeds(settings.seed, _TRIAL)
     transmitted = send_picture(
         picture, settings, bench, decoders,
-        radio=settings.radio, esn0_db=settings.esn0_db, seeds=seeds, on_step=on_step,
+        airing=Airing(
+            settings.radio, settings.tx, settings.rx, settings.esn0_db, settings.bench, settings.attempts
+        ),
+        seeds=seeds, on_step=on_step,
     )  # fmt: skip
     result, trial, reports = trial_json(_TRIAL, transmitted, picture, bench.receiver.numerology, bench.codec)
     if directory is not None:

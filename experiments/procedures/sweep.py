@@ -16,6 +16,7 @@ from sdr_gsc.phy.receiver import Receiver
 from sdr_gsc.seeding import TrialSeeds
 
 from ..configuration import ExpectSettings, LinkSettings, SeriesSettings, SweepSettings
+from .airing import Airing
 from .photographs import find_picture, is_photograph
 from .run_directory import RunDirectory
 from .scoring import score_of_nothing, trial_json
@@ -91,7 +92,7 @@ def run_sweep(
         )
         transmitted = send_picture(
             picture, link, bench, decoders[trial.series.name],
-            radio=settings.radio, esn0_db=trial.esn0_db, seeds=TrialSeeds(settings.seed, trial.name),
+            airing=Airing(settings.radio, esn0_db=trial.esn0_db), seeds=TrialSeeds(settings.seed, trial.name),
         )  # fmt: skip
         directory.append(_line(trial, transmitted, picture, bench))
         on_trial(count, len(trials))

@@ -6,18 +6,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 import numpy as np
 import torch
 
-from hardware.radio import Radio
-from hardware.registry import open_radio
+from hardware.retrying import FailedAttempt
 from sdr_gsc.capture import Capture
 from sdr_gsc.diffusion.decoders import Decoder, open_decoder
 from sdr_gsc.diffusion.sampler import SamplerStep
-from sdr_gsc.errors import PictureError, SettingsError
-from sdr_gsc.link import PictureRequest, Prepared, gather, prepare, transfer
+from sdr_gsc.errors import PictureError
+from sdr_gsc.link import PictureRequest, Prepared, gather, prepare
 from sdr_gsc.phy.receiver import Receiver
 from sdr_gsc.phy.transmitter import Transmitter
 from sdr_gsc.seeding import TrialSeeds
@@ -28,6 +26,7 @@ from sdr_gsc.semantic.rate import rate_by_cbr
 from sdr_gsc.semantic.values import Reception, Reconstruction
 
 from ..configuration import LinkSettings
+from .airing import Airing, exchange_over
 
 __all__ = [
     "CLASSICAL",
@@ -37,7 +36,6 @@ __all__ = [
     "decode_all",
     "is_received",
     "nothing_received",
-    "open_transmitting_radio",
     "quietly",
     "send_picture",
 ]
@@ -92,6 +90,7 @@ class Transmitted:
         reception: what the receiver made of it; its descriptor is None unless it is the one that was sent.
         reconstructions: by decoder; None where nothing was received.
         radio: address of the radio.
+        failed: exchanges that the radio broke off before the one that succeeded.
     """
 
     prepared: Prepared
@@ -99,6 +98,7 @@ class Transmitted:
     reception: Reception
     reconstructions: Mapping[str, Reconstruction | None]
     radio: str
+    failed: tuple[FailedAttempt, ...] = ()
 
     @property
     def received(self) -> bool:
@@ -120,34 +120,13 @@ def nothing_received(reception: Reception) -> Reception:
     return Reception(None, np.zeros(0, np.complex64), np.zeros(0, np.float32), None, reception.reports)
 
 
-def open_transmitting_radio(uri: str, generator: np.random.Generator, esn0_db: float | None) -> Radio:
-    """Open a radio for one trial; a simulated one draws from the trial's own generator.
-
-    Raises:
-        SettingsError: an Es/N0 for a radio that has its own noise, a seed in the address, or a radio that cannot send.
-    """
-    if uri.startswith("loopback:"):
-        if "seed" in dict(parse_qsl(uri.partition("?")[2], keep_blank_values=True)):
-            raise SettingsError(f"{uri!r} holds a seed, but the run's seed decides about the channel; use --seed")
-        overrides = {} if esn0_db is None else {"esn0_db": esn0_db}
-        return open_radio(uri, generator=generator, **overrides)
-    if esn0_db is not None:
-        raise SettingsError(f"--esn0-db sets the noise of simulated radios; {uri!r} has its own: leave it out")
-    radio = open_radio(uri)
-    if not radio.capabilities.transmits:
-        radio.close()
-        raise SettingsError(f"{uri!r} cannot transmit; to decode a recording, use: sdr-gsc replay RECORDING")
-    return radio
-
-
 def send_picture(
     picture: np.ndarray,
     link: LinkSettings,
     bench: Bench,
     decoders: Mapping[str, Decoder],
     *,
-    radio: str,
-    esn0_db: float | None,
+    airing: Airing,
     seeds: TrialSeeds,
     on_step: OnStep = quietly,
 ) -> Transmitted:
@@ -158,8 +137,7 @@ def send_picture(
         link: how it crosses the air.
         bench: codec and waveform.
         decoders: by name; the classical mapping needs none.
-        radio: address.
-        esn0_db: of a simulated channel; None keeps the radio's own.
+        airing: the radio.
         seeds: all randomness of this trial, with the purposes ``picture``, ``channel`` and ``decoder``.
         on_step: told of every step of a sampling decoder.
     """
@@ -174,14 +152,13 @@ def send_picture(
         design_esn0_db=link.design_esn0_db,
     )
     prepared = prepare(picture, request, bench.codec, bench.transmitter)
-    with open_transmitting_radio(radio, seeds.generator("channel"), esn0_db) as opened:
-        capture = transfer(prepared, opened, opened.settings.sample_rate_hz)
+    capture, failed = exchange_over(airing, prepared, seeds.generator("channel"))
     reception = gather(capture, bench.receiver)
     if reception.descriptor != prepared.descriptor:
         # Somebody else's picture on the same frequency is not this one.
         reception = nothing_received(reception)
     reconstructions = decode_all(reception, link.mapping, decoders, seeds, bench.codec.device, on_step)
-    return Transmitted(prepared, capture, reception, reconstructions, radio)
+    return Transmitted(prepared, capture, reception, reconstructions, airing.address, failed)
 
 
 def decode_all(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sdr_gsc.semantic.codec import Codec
 from sdr_gsc.semantic.decoder import Estimate, SemanticDecoder, grid_of
 from sdr_gsc.semantic.encoder import SemanticEncoder
 from sdr_gsc.semantic.quantizer import Quantizer
@@ -31,6 +32,13 @@ class CodecModel(nn.Module):
         super().__init__()
         self.encoder = SemanticEncoder()
         self.decoder = SemanticDecoder()
+
+    @classmethod
+    def of(cls, codec: Codec) -> CodecModel:
+        """The two halves of a loaded codec."""
+        model = cls()
+        model.encoder, model.decoder = codec.encoder, codec.decoder
+        return model
 
     def through(
         self, pictures: Tensor, rate: Rate, air: Air, generator: torch.Generator, *, bfloat16: bool = False
@@ -87,10 +95,21 @@ def train_codec(
     settings: LoopSettings,
     checkpoint: Path,
     on_step: Callable[[Progress], None] = lambda progress: None,
+    start: CodecModel | None = None,
 ) -> CodecModel:
-    """Train a codec from its linear start; returns the model with averaged weights, in evaluation mode."""
+    """Train a codec; returns the model with averaged weights, in evaluation mode.
+
+    Args:
+        pictures: to train on.
+        settings: how long and how fast.
+        checkpoint: file to write and resume from.
+        on_step: called after each step.
+        start: weights to go on from; None takes the linear start.
+    """
     model = build_seeded(CodecModel, settings.seed)
-    if not checkpoint.exists():
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    elif not checkpoint.exists():
         start_from_klt(model, pictures, settings.seed)
     model.to(settings.device)
     encoder = list(model.encoder.parameters())

@@ -72,6 +72,7 @@ def path_gains(
     edge_interval_s: float,
     n_edges: int,
     generator: np.random.Generator,
+    first_edge: int = 0,
 ) -> np.ndarray:
     """Gains of every path at regular instants.
 
@@ -86,6 +87,7 @@ def path_gains(
         edge_interval_s: distance of the instants.
         n_edges: number of instants.
         generator: source of randomness.
+        first_edge: number of the first instant: a generator in the same state continues the same gains from there.
 
     Returns:
         complex128 [n_edges, paths].
@@ -99,11 +101,12 @@ def path_gains(
     elif scattering:
         angle, phase = generator.uniform(0, 2 * np.pi, (2, n_paths, _SINUSOIDS))
         rate = 2 * np.pi * doppler_hz * edge_interval_s * np.cos(angle)
-        _sinusoids(gains.view(np.float64), rate, phase, np.sqrt(profile.scattered / _SINUSOIDS))
+        _sinusoids(gains.view(np.float64), rate, phase + first_edge * rate, np.sqrt(profile.scattered / _SINUSOIDS))
     if profile.specular > 0:
         start = generator.uniform(0, 2 * np.pi) if scattering or doppler_hz > 0 else 0.0
         turn = 2 * np.pi * _SPECULAR_DOPPLER * doppler_hz * edge_interval_s
-        gains[:, 0] += math.sqrt(profile.specular) * np.exp(1j * (start + turn * np.arange(n_edges)))
+        edges = np.arange(first_edge, first_edge + n_edges)
+        gains[:, 0] += math.sqrt(profile.specular) * np.exp(1j * (start + turn * edges))
     return gains
 
 
@@ -122,10 +125,12 @@ def draw_fading(
     sample_rate_hz: float,
     doppler_hz: float,
     generator: np.random.Generator,
+    first_sample: int = 0,
 ) -> FadingRealization:
     """Draw a channel that lasts `n_samples`.
 
-    Delays that are whole samples become single taps; all others are spread by the band-limited interpolator.
+    Delays that are whole samples become single taps; all others are spread by the band-limited interpolator. Generators
+    in the same state draw the same channel: what begins at a later `first_sample`, a multiple of 4096, continues it.
     """
     block = _block_samples(doppler_hz, sample_rate_hz)
     n_edges = -(-n_samples // block) + 1
@@ -135,6 +140,7 @@ def draw_fading(
         edge_interval_s=block / sample_rate_hz,
         n_edges=n_edges,
         generator=generator,
+        first_edge=first_sample // block,
     )
     delays = profile.delays_s * sample_rate_hz
     whole = np.rint(delays)
@@ -192,16 +198,17 @@ class FadingFilter:
     Args:
         channel: drawn for at least as many samples as will pass.
         longest: largest number of samples in a piece.
+        passed: samples of the channel that lie behind already, unheard.
 
     Attributes:
         inlet: complex64 [longest] that the next piece is to be written to.
     """
 
-    def __init__(self, channel: FadingRealization, longest: int) -> None:
+    def __init__(self, channel: FadingRealization, longest: int, passed: int = 0) -> None:
         self._channel = channel
         self._history = channel.taps.shape[1] - 1
         self._window = np.zeros(self._history + longest + TAP_GROUP - 1, np.complex64)
-        self._passed = 0
+        self._passed = passed
         self.inlet = self._window[self._history : self._history + longest]
 
     def __call__(self, out: np.ndarray) -> None:
@@ -213,6 +220,18 @@ class FadingFilter:
         _filter(source, out.view(np.float32), channel.taps.view(np.float32), channel.block_samples, self._passed)
         window[: self._history] = window[n : n + self._history].copy()
         self._passed += n
+
+    def proceed(self, channel: FadingRealization) -> None:
+        """Go on with a channel of as many taps that begins where the one so far ends; echoes live on."""
+        self._channel, self._passed = channel, 0
+
+    def save(self) -> tuple[FadingRealization, int, np.ndarray]:
+        """Where the signal stands, for `restore`."""
+        return self._channel, self._passed, self._window[: self._history].copy()
+
+    def restore(self, saved: tuple[FadingRealization, int, np.ndarray]) -> None:
+        """Forget what has passed since `save`."""
+        self._channel, self._passed, self._window[: self._history] = saved
 
 
 def apply_fading(samples: np.ndarray, channel: FadingRealization) -> np.ndarray:

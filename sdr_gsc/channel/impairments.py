@@ -70,6 +70,14 @@ class PhaseNoise:
         add_normals(self._lanes, steps, 1.0)
         self._phase = walk(samples.view(np.float32), steps[: samples.size], self._scale, self._phase)
 
+    def save(self) -> tuple[np.ndarray, int]:
+        """Where the oscillator stands, for `restore`."""
+        return self._lanes.copy(), self._phase
+
+    def restore(self, saved: tuple[np.ndarray, int]) -> None:
+        """Forget what has passed since `save`."""
+        self._lanes[:], self._phase = saved
+
 
 def phase_noise(
     samples: np.ndarray, linewidth_hz: float, sample_rate_hz: float, generator: np.random.Generator

@@ -18,14 +18,14 @@ from .levels import Levels, count_nonzero, energy, receive_levels
 from .profile import ChannelProfile
 from .resampling import HALF_LENGTH, lead_in_place, resample
 
-__all__ = ["simulate"]
+__all__ = ["Offsets", "draw_offsets", "simulate"]
 
 #: A burst passes in pieces of so many samples: all stages find a piece in the cache, and random streams continue.
 _PIECE = 256 * LANES
 
 
 @dataclass(frozen=True, slots=True)
-class _Draw:
+class Offsets:
     """What a realization drew beside fading and noise."""
 
     delay_samples: float
@@ -34,10 +34,11 @@ class _Draw:
     phase_rad: float
 
 
-def _draw(profile: ChannelProfile, generator: np.random.Generator) -> _Draw:
+def draw_offsets(profile: ChannelProfile, generator: np.random.Generator) -> Offsets:
+    """Draw what the profile leaves to chance; every range is uniform."""
     # Every value is drawn whether it is used or not, so that changing one range leaves the others' draws alone.
     delay, cfo, sfo, phase = generator.uniform(-1, 1, 4).tolist()
-    return _Draw(
+    return Offsets(
         delay_samples=profile.delay_samples + profile.delay_range_samples * (delay + 1) / 2,
         cfo_hz=profile.cfo_hz + profile.cfo_range_hz * cfo,
         sfo_ppm=profile.sfo_ppm + profile.sfo_range_ppm * sfo,
@@ -134,7 +135,7 @@ def simulate(
         ClippingError: a transmit rail beyond full scale.
     """
     require_full_scale(capture.samples)
-    draw = _draw(profile, generator)
+    draw = draw_offsets(profile, generator)
     # Each stage has a stream of its own: bursts of different lengths meet the same fading.
     of_oscillators, of_fading, of_noise, of_stale = generator.spawn(4)
     rate_hz, n_burst = capture.sample_rate_hz, capture.samples.size

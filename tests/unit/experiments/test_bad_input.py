@@ -107,7 +107,7 @@ def test_unusual_pictures_are_sent(sdr_gsc, models, tmp_path, kind):
         (("--radio", "loopback:office?esn0_db=loud"), ("loud",)),
         (("--radio", "loopback:office?seed=3"), ("--seed",)),
         (("--radio", "walkie-talkie"), ("walkie-talkie", "loopback")),
-        (("--radio", "pluto:ip:192.168.2.1"), ("driver",)),
+        (("--radio", "pluto:ip:127.0.0.1:9"), ("127.0.0.1:9",)),
         (("--radio", "replay:nowhere.sigmf-meta"), ("nowhere",)),
         (("--decoder", "magic"), ("magic", "mmse")),
         (("--decoder", "refine:0"), ("refine", "0")),

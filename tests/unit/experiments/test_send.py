@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.configuration import LinkSettings
+from experiments.procedures.airing import Airing, exchange_over
 from experiments.procedures.photographs import find_picture
 from experiments.procedures.scoring import measured_reports, sent_points
 from experiments.procedures.transmission import Bench, send_picture
@@ -151,14 +152,17 @@ def test_another_senders_picture_is_not_ours(models, photo, monkeypatch):
     request = PictureRequest(Mapping.DIRECT, rate_by_cbr(12), picture_id=4711)
     foreign = prepare(picture, request, bench.codec, bench.transmitter)
 
-    def intruder(prepared, radio, sample_rate_hz):
-        from sdr_gsc.link import transfer
+    def intruder(airing, prepared, generator):
+        return exchange_over(airing, foreign, generator)
 
-        return transfer(foreign, radio, sample_rate_hz)
-
-    monkeypatch.setattr("experiments.procedures.transmission.transfer", intruder)
+    monkeypatch.setattr("experiments.procedures.transmission.exchange_over", intruder)
     sent = send_picture(
-        picture, link, bench, bench.decoders(("mmse",)), radio="loopback:cabled", esn0_db=25.0, seeds=TrialSeeds(1, "x")
+        picture,
+        link,
+        bench,
+        bench.decoders(("mmse",)),
+        airing=Airing("loopback:cabled", esn0_db=25.0),
+        seeds=TrialSeeds(1, "x"),
     )
     assert not sent.received
     assert sent.reconstructions["mmse"] is None
@@ -169,7 +173,12 @@ def test_measured_evm_is_that_of_the_symbols(models, photo):
     bench = Bench.open(models)
     picture = find_picture(str(photo))
     sent = send_picture(
-        picture, LinkSettings(cbr=12), bench, {}, radio="loopback:cabled", esn0_db=15.0, seeds=TrialSeeds(3, "x")
+        picture,
+        LinkSettings(cbr=12),
+        bench,
+        {},
+        airing=Airing("loopback:cabled", esn0_db=15.0),
+        seeds=TrialSeeds(3, "x"),
     )
     points = sent_points(picture, sent.prepared.descriptor, bench.codec)
     reports = measured_reports(sent.reception, points, bench.receiver.numerology)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hardware.errors import BadValueError, DriverMissingError
+from hardware.errors import BadValueError
 from hardware.registry import open_radio
 from sdr_gsc.capture import Capture
 from sdr_gsc.errors import RecordingError, SettingsError
@@ -41,10 +41,33 @@ def test_seeds():
     assert other.size != by_generator.size or np.any(other != by_generator)
 
 
-@pytest.mark.parametrize("uri", ["pluto:ip:192.168.2.1", "usrp:type=b200", "soapy:driver=lime"])
-def test_radios_without_driver_say_so(uri):
-    with pytest.raises(DriverMissingError, match="this release does not have; use one of loopback:"):
-        open_radio(uri)
+@pytest.mark.parametrize("scheme", ["pluto", "ad9361", "usrp", "soapy"])
+@pytest.mark.parametrize(
+    ("rest", "kind", "message"),
+    [
+        ("", BadValueError, "names no device"),
+        ("?tx_gain_db=1", BadValueError, "names no device"),
+        ("x?tx_gain_db", BadValueError, "is not a query"),
+        ("x?tx_gain_db=1&tx_gain_db=2", BadValueError, "twice"),
+        ("x?volume=11", SettingsError, "volume is unknown; write some of center_frequency_hz"),
+        ("x?tx_gain_db=loud", SettingsError, "tx_gain_db is 'loud'; write a number"),
+        ("x?tx_gain_db=nan", SettingsError, "tx_gain_db is nan; write a number"),
+        ("x?channels=a", SettingsError, "channels is 'a'; write numbers such as 0 or 0,1"),
+    ],
+)
+def test_bad_addresses_of_real_radios_are_refused_before_anything_is_asked(scheme, rest, kind, message):
+    with pytest.raises(kind, match=message):
+        open_radio(f"{scheme}:{rest}")
+
+
+def test_real_radios_take_no_generator():
+    with pytest.raises(BadValueError, match="takes no generator"):
+        open_radio("pluto:ip:127.0.0.1:1", generator=np.random.default_rng(0))
+
+
+def test_a_bench_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(SettingsError, match="there is no bench file"):
+        open_radio("pluto:ip:127.0.0.1:1", bench=tmp_path / "bench.toml")
 
 
 @pytest.mark.parametrize("uri", ["", "loopback", "pluto", "radio:1", "Loopback:office", ":office"])

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from hardware.errors import BadValueError
+from hardware.errors import BadValueError, DisconnectedError
 from hardware.radio import Radio, RadioSettings
 from hardware.registry import open_radio
 from sdr_gsc.capture import Capture, Gap
@@ -50,3 +50,53 @@ def test_only_the_recording_s_own_settings_fit(radio):
         radio.configure(RadioSettings(center_frequency_hz=915e6, sample_rate_hz=2e6))
     with pytest.raises(BadValueError, match="sampled at"):
         radio.exchange(Capture(BURST.samples, 2e6))
+
+
+def test_captures_begin_where_the_recording_begins(radio):
+    for n in (1, 720):
+        captured = radio.capture(n)
+        np.testing.assert_array_equal(captured.samples, SAMPLES[:n])
+    assert captured.gaps == (Gap(100, 50), Gap(700, 20))
+    for n in (0, 1001):
+        with pytest.raises(BadValueError):
+            radio.capture(n)
+
+
+@pytest.mark.parametrize("block", [1, 64, 999, 5000])
+def test_a_stream_is_the_recording_without_its_gaps(radio, block):
+    with radio.receive_stream(block) as stream:
+        blocks = list(stream)
+    assert sum(piece.lost_before for piece in blocks) == 250
+    at = 0
+    for piece in blocks:
+        assert piece.first_sample == at + piece.lost_before
+        assert 1 <= piece.samples.size <= block
+        at = piece.first_sample + piece.samples.size
+        np.testing.assert_array_equal(piece.samples, SAMPLES[piece.first_sample : at])
+    assert at == 1000
+
+
+def test_one_burst_for_the_one_channel(radio):
+    (received,) = radio.exchange_channels([BURST])
+    np.testing.assert_array_equal(received.samples, SAMPLES)
+    with pytest.raises(BadValueError, match="2 bursts"):
+        radio.exchange_channels([BURST, BURST])
+
+
+def test_what_transmits_is_refused(radio):
+    for use in (lambda: radio.repeat(BURST), radio.transmit_stream):
+        with pytest.raises(BadValueError, match="cannot transmit"):
+            use()
+
+
+def test_a_closed_recording_says_so(radio):
+    radio.close()
+    for use in (
+        lambda: radio.capture(1),
+        lambda: radio.exchange_channels([BURST]),
+        lambda: radio.repeat(BURST),
+        radio.transmit_stream,
+        radio.receive_stream(10).__enter__,
+    ):
+        with pytest.raises(DisconnectedError):
+            use()

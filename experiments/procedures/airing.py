@@ -1,0 +1,104 @@
+"""Which radio, or which two, carry a transmission, and what is done when they fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from hardware.radio import Radio
+from hardware.registry import open_radio
+from hardware.retrying import FailedAttempt, exchange_with_retry
+from sdr_gsc.capture import Capture
+from sdr_gsc.errors import SettingsError
+from sdr_gsc.link import Prepared
+
+__all__ = ["Airing", "exchange_over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Airing:
+    """Where a transmission goes.
+
+    Attributes:
+        radio: address of the radio that sends and listens.
+        tx: address of the sender where two radios share the work; `rx` goes with it, and `radio` is not used.
+        rx: address of the listener.
+        esn0_db: Es/N0 of a simulated channel; None keeps the radio's own.
+        bench: what may be transmitted (bench.toml); None looks in the usual places.
+        attempts: exchanges that are tried when the radio fails.
+    """
+
+    radio: str = "loopback:office"
+    tx: str | None = None
+    rx: str | None = None
+    esn0_db: float | None = None
+    bench: str | None = None
+    attempts: int = 3
+
+    @property
+    def address(self) -> str:
+        """For reports."""
+        return self.radio if self.tx is None else f"{self.tx} -> {self.rx}"
+
+    def open(self, generator: np.random.Generator) -> Radio:
+        """Open the radio for one trial; a simulated one draws from the trial's own generator.
+
+        Raises:
+            SettingsError: an Es/N0 for a radio that has its own noise, a seed in the address, or a radio that cannot
+                send.
+            RadioError: see `open_radio`.
+        """
+        if self.tx is not None and self.rx is not None:
+            self._require_own_noise(self.address)
+            from hardware.pair import RadioPair
+
+            sender = self._open(self.tx)
+            try:
+                return RadioPair(sender, open_radio(self.rx, bench=self._bench))
+            except BaseException:
+                sender.close()
+                raise
+        if self.radio.startswith("loopback:"):
+            if "seed" in dict(parse_qsl(self.radio.partition("?")[2], keep_blank_values=True)):
+                raise SettingsError(
+                    f"{self.radio!r} holds a seed, but the run's seed decides about the channel; use --seed"
+                )
+            overrides: dict[str, Any] = {} if self.esn0_db is None else {"esn0_db": self.esn0_db}
+            return open_radio(self.radio, generator=generator, **overrides)
+        self._require_own_noise(self.radio)
+        return self._open(self.radio)
+
+    @property
+    def _bench(self) -> Path | None:
+        return None if self.bench is None else Path(self.bench)
+
+    def _require_own_noise(self, address: str) -> None:
+        if self.esn0_db is not None:
+            raise SettingsError(f"--esn0-db sets the noise of simulated radios; {address!r} has its own: leave it out")
+
+    def _open(self, uri: str) -> Radio:
+        radio = open_radio(uri, bench=self._bench)
+        if not radio.capabilities.transmits:
+            radio.close()
+            raise SettingsError(f"{uri!r} cannot transmit; to decode a recording, use: sdr-gsc replay RECORDING")
+        return radio
+
+
+def exchange_over(
+    airing: Airing, prepared: Prepared, generator: np.random.Generator
+) -> tuple[Capture, tuple[FailedAttempt, ...]]:
+    """Send a prepared picture and return the capture around it, with what failed on the way.
+
+    Raises:
+        RadioError: the last attempt's, where none succeeded.
+    """
+    samples = prepared.transmission.samples
+    return exchange_with_retry(
+        lambda: airing.open(generator),
+        lambda radio: Capture(samples, radio.settings.sample_rate_hz),
+        attempts=airing.attempts,
+    )

@@ -1,0 +1,1 @@
+"""Radios that are programs: what the real vendor libraries cannot tell from hardware, on one simulated air."""

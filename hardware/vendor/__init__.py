@@ -1,0 +1,1 @@
+"""The program's side of radios whose vendor library runs in a worker: process, deadlines, shared memory, errors."""
