@@ -93,6 +93,7 @@ def send(
     rx: str | None = None,
     bench: str | None = None,
     attempts: int | None = None,
+    digital_loopback: Annotated[bool | None, Parameter(negative="")] = None,
     mapping: str | None = None,
     cbr: int | None = None,
     levels: int | None = None,
@@ -114,6 +115,7 @@ def send(
         rx: Address of the listening radio.
         bench: File that says what may be transmitted; bench.toml by default.
         attempts: Exchanges that are tried when the radio fails; 3 by default.
+        digital_loopback: Stay inside the radio's chip, where it has such a path (AD9361); nothing is radiated.
         mapping: direct, coded or classical.
         cbr: Inverse payload channel bandwidth ratio; 24 stands for 1/24.
         levels: Quantizer levels per real dimension (direct): 4, 8, 16 or 32.
@@ -129,7 +131,7 @@ def send(
     from .configuration import SendSettings, checked
 
     values = dict(
-        image=image, radio=radio, tx=tx, rx=rx, bench=bench, attempts=attempts,
+        image=image, radio=radio, tx=tx, rx=rx, bench=bench, attempts=attempts, digital_loopback=digital_loopback,
         mapping=mapping, cbr=cbr, levels=levels, mcs=mcs, esn0_db=esn0_db,
         decoders=split_names(decoder), realism=realism, seed=seed, weights=weights,
     )  # fmt: skip

@@ -75,6 +75,7 @@ class SendSettings(LinkSettings):
         rx: address of the listening radio; goes with `tx`.
         bench: what may be transmitted; None looks for bench.toml in the usual places.
         attempts: exchanges that are tried when the radio fails.
+        digital_loopback: stay inside the radio's chip, where it has such a path; nothing is radiated.
         esn0_db: Es/N0 of a simulated channel; None keeps the profile's own.
         decoders: names of the decoders that see the reception.
         realism: where `refine` stops between conditional mean (0) and posterior draw (1); None: the model card's.
@@ -89,6 +90,7 @@ class SendSettings(LinkSettings):
     rx: str | None = None
     bench: str | None = None
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    digital_loopback: bool = False
     esn0_db: EsN0Db | None = None
     decoders: Names = ("refine",)
     realism: Annotated[float, Field(ge=0, le=1)] | None = None

@@ -30,6 +30,7 @@ class Airing:
         esn0_db: Es/N0 of a simulated channel; None keeps the radio's own.
         bench: what may be transmitted (bench.toml); None looks in the usual places.
         attempts: exchanges that are tried when the radio fails.
+        digital_loopback: stay inside the radio's chip, where it has such a path; nothing is radiated.
     """
 
     radio: str = "loopback:office"
@@ -38,6 +39,7 @@ class Airing:
     esn0_db: float | None = None
     bench: str | None = None
     attempts: int = 3
+    digital_loopback: bool = False
 
     @property
     def address(self) -> str:
@@ -97,6 +99,13 @@ def exchange_over(
         RadioError: the last attempt's, where none succeeded.
     """
     samples = prepared.transmission.samples
+    if airing.digital_loopback:
+        with airing.open(generator) as radio:
+            inside = getattr(radio, "digital_loopback", None)
+            if inside is None:
+                raise SettingsError(f"{airing.address!r} has no digital loopback; leave out --digital-loopback")
+            with inside():
+                return radio.exchange(Capture(samples, radio.settings.sample_rate_hz)), ()
     return exchange_with_retry(
         lambda: airing.open(generator),
         lambda radio: Capture(samples, radio.settings.sample_rate_hz),

@@ -50,7 +50,8 @@ def send(settings: SendSettings, out: Path | None = None, on_step: OnStep = quie
     transmitted = send_picture(
         picture, settings, bench, decoders,
         airing=Airing(
-            settings.radio, settings.tx, settings.rx, settings.esn0_db, settings.bench, settings.attempts
+            settings.radio, settings.tx, settings.rx, settings.esn0_db, settings.bench, settings.attempts,
+            settings.digital_loopback,
         ),
         seeds=seeds, on_step=on_step,
     )  # fmt: skip

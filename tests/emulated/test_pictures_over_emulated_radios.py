@@ -58,6 +58,14 @@ def test_a_picture_is_as_good_as_over_the_simulated_loop(kind, by_loopback, caps
     assert psnr_db(result) == pytest.approx(psnr_db(by_loopback), abs=0.5)
 
 
+def test_a_picture_stays_inside_the_chip(capsys):
+    with emulated(["pluto"], "--esn0-db", str(ESN0_DB), *AIR) as (uri,):
+        result = send(capsys, "--radio", uri, "--digital-loopback")
+    # Twelve bits, full scale 12 dB above the burst's power: no noise but that of rounding.
+    assert result["esn0_db"] > 55
+    assert "lost_frames" not in result
+
+
 def test_a_picture_goes_out_of_a_usrp_into_a_pluto(by_loopback, capsys):
     radios = emulated(["usrp", "pluto"], "--esn0-db", str(ESN0_DB), "--ppm", "2", "--ppm", "-3", *AIR)
     with radios as (usrp, pluto):
