@@ -74,10 +74,10 @@ def emulated_radios(setting: EmulatedSetting) -> Iterator[list[Any]]:
                 radio: Any = EmulatedUsrp(antenna, token=token.text, port=port)
             else:
                 radio = EmulatedPluto(antenna, two_channels=kind == "ad9361", token=token.text, port=port)
+            radios.append(stack.enter_context(radio))
             for name, text in (setting.faults or {}).items():
                 if _set_fault(radio.faults, name, text):
                     left.pop(name, None)
-            radios.append(stack.enter_context(radio))
         if left:
             known = sorted({field.name for radio in radios for field in fields(radio.faults)})
             raise SettingsError(f"no fault {', '.join(left)}; needed some of {', '.join(known)}")
