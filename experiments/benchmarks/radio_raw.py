@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from pathlib import Path
 
+from hardware.vendor.interpreter import interpreter, worker_environment
 from sdr_gsc.errors import SdrGscError
 
 __all__ = ["raw_pluto_capture_s", "raw_usrp_capture_s"]
@@ -59,11 +59,10 @@ def raw_usrp_capture_s(arguments: str, *, rate_hz: float, n_samples: int, repeti
     Raises:
         SdrGscError: the library failed.
     """
-    python = os.environ.get("SDR_GSC_VENDOR_PYTHON", "/usr/bin/python3")
     request = json.dumps([arguments, rate_hz, n_samples, repetitions])
     done = subprocess.run(
-        [python, str(_USRP_PROGRAM), request], capture_output=True, text=True, timeout=_LIMIT_S, check=False,
-        env={**os.environ, "UHD_LOG_CONSOLE_LEVEL": "error"},
+        [interpreter(), "-E", "-s", str(_USRP_PROGRAM), request],
+        capture_output=True, text=True, timeout=_LIMIT_S, check=False, env=worker_environment(),
     )  # fmt: skip
     if done.returncode:
         raise SdrGscError(f"libuhd alone: {' '.join(done.stderr.split())[-300:]}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from hardware.vendor.interpreter import interpreter
 from sdr_gsc.errors import SdrGscError
 
 from .checks import Check, State
@@ -38,6 +38,8 @@ _SOAPY = (
     " numpy.__version__]))"
 )
 _PROBE_S = 20.0
+#: As workers are started: neither this environment's packages nor the user's.
+ISOLATED = ("-E", "-s")
 
 
 def examine_radios() -> Iterator[Check]:
@@ -72,7 +74,7 @@ def _libiio() -> Check:
 
 def _in_worker() -> Iterator[Check]:
     """Libraries that run under another interpreter."""
-    python = os.environ.get("SDR_GSC_VENDOR_PYTHON", "/usr/bin/python3")
+    python = interpreter()
     for name, program, packages in (
         ("driver usrp", _UHD, "python3-uhd"),
         ("driver soapy", _SOAPY, "python3-soapysdr soapysdr0.8-module-uhd"),
@@ -85,7 +87,7 @@ def _in_worker() -> Iterator[Check]:
             continue
         try:
             done = subprocess.run(
-                [python, "-c", program], capture_output=True, text=True, timeout=_PROBE_S, check=False
+                [python, *ISOLATED, "-c", program], capture_output=True, text=True, timeout=_PROBE_S, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             yield Check(name, State.BROKEN, f"{python} does not answer: {error}", remedy)

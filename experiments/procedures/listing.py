@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,11 @@ from pathlib import Path
 
 from hardware.limits import Bench
 from hardware.registry import open_radio
+from hardware.vendor.interpreter import interpreter
 from sdr_gsc.channel.profile import PROFILE_NAMES
 from sdr_gsc.errors import SdrGscError
+
+from .doctor_radios import ISOLATED
 
 __all__ = ["Listed", "list_radios"]
 
@@ -81,10 +83,12 @@ def _scanned() -> Iterator[Listed]:
     else:
         for address, text in contexts.items():
             yield Listed(f"pluto:{address}", text, True)
-    python = os.environ.get("SDR_GSC_VENDOR_PYTHON", "/usr/bin/python3")
+    python = interpreter()
     for scheme, program in _SCAN.items():
         try:
-            done = subprocess.run([python, "-c", program], capture_output=True, text=True, timeout=_SCAN_S, check=False)
+            done = subprocess.run(
+                [python, *ISOLATED, "-c", program], capture_output=True, text=True, timeout=_SCAN_S, check=False
+            )
             devices = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
         except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
             devices = None

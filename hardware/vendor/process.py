@@ -12,36 +12,23 @@ import subprocess
 import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from ..errors import DisconnectedError, DriverMissingError
+from ..errors import DisconnectedError
 from ..worker.areas import SharedArea
-from ..worker.framing import PROTOCOL_VERSION, MessageLink
+from ..worker.framing import MessageLink
 from .faults import WorkerFaultError, error_from
+from .interpreter import not_loading, not_starting, require_hello, worker_command, worker_environment
 
-__all__ = ["INTERPRETER_VARIABLE", "VendorWorker", "interpreter"]
+__all__ = ["VendorWorker"]
 
-#: Names another interpreter that has the vendor's library.
-INTERPRETER_VARIABLE = "SDR_GSC_VENDOR_PYTHON"
-_INTERPRETER = "/usr/bin/python3"
-_PROGRAM = Path(__file__).parent.parent / "worker" / "serve.py"
 #: The interpreter and the library may take so long to load on a busy computer.
 _HELLO_S = 15.0
 #: An ended worker may take so long to give the device back.
 _FAREWELL_S = 2.5
 _CLOSED = "it was closed"
-_INSTALL = {
-    "uhd": "apt install --no-install-recommends python3-uhd",
-    "soapy": "apt install --no-install-recommends python3-soapysdr soapysdr0.8-module-uhd",
-}
-
-
-def interpreter() -> str:
-    """Path of the interpreter that workers run under."""
-    return os.environ.get(INTERPRETER_VARIABLE) or _INTERPRETER
 
 
 def _memory_file() -> int:
@@ -86,26 +73,19 @@ class VendorWorker:
         (control, self.receive_link, self.transmit_link) = (ours for ours, _ in pairs)
         self._link = MessageLink(control)
         inherited = [theirs.fileno() for _, theirs in pairs] + descriptors
-        environment = {**os.environ, "UHD_LOG_CONSOLE_LEVEL": "error", "SOAPY_SDR_LOG_LEVEL": "ERROR"}
-        # -E and -s: packages of this program's environment, or of the user, may bring a numpy that the distribution's
-        # library crashes with. A session of its own: Ctrl-C is for this program, which then mutes the radio in order.
-        command = [interpreter(), "-E", "-s", str(_PROGRAM), vendor, *map(str, inherited)]
         try:
             self._process = subprocess.Popen(
-                command,
+                worker_command(vendor, inherited),
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
                 pass_fds=inherited,
-                env=environment,
+                env=worker_environment(),
                 start_new_session=True,
             )
         except OSError as error:
             self._close_files()
-            raise DriverMissingError(
-                f"{interpreter()} does not start ({error.strerror})",
-                f"let {INTERPRETER_VARIABLE} name an interpreter that has the library ({_INSTALL[vendor]})",
-            ) from error
+            raise not_starting(vendor, error) from error
         finally:
             for _, theirs in pairs:
                 theirs.close()
@@ -258,26 +238,12 @@ class VendorWorker:
                 return result
 
     def _meet(self) -> dict[str, Any]:
-        library, install = {"uhd": "libuhd"}.get(self._vendor, "SoapySDR"), _INSTALL[self._vendor]
         try:
             hello = self._link.receive(_HELLO_S)
         except (EOFError, TimeoutError, ValueError) as error:
             ended = self._found_ended() or f"said nothing for {_HELLO_S:g} s"
-            raise DriverMissingError(
-                f"the worker under {interpreter()} {ended} while loading {library}{self._last_lines()}",
-                f"install a library that fits that interpreter's numpy ({install}), "
-                f"or let {INTERPRETER_VARIABLE} name another one",
-            ) from error
-        if hello.get("protocol") != PROTOCOL_VERSION:
-            raise DriverMissingError(
-                f"the worker speaks protocol {hello.get('protocol')}, this program {PROTOCOL_VERSION}",
-                "reinstall sdr-gsc: its files are of different versions",
-            )
-        if "missing" in hello:
-            raise DriverMissingError(
-                f"{interpreter()} has no {library} ({hello['missing']})",
-                f"{install}, or let {INTERPRETER_VARIABLE} name an interpreter that has it",
-            )
+            raise not_loading(self._vendor, ended + self._last_lines()) from error
+        require_hello(self._vendor, hello)
         return hello
 
     def _lost(self, doing: str, error: Exception | None) -> DisconnectedError:

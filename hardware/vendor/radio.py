@@ -17,14 +17,15 @@ from sdr_gsc.capture import Capture
 from sdr_gsc.channel.converters import require_full_scale
 
 from ..burst_alignment import RepeatedBurst
-from ..errors import BadValueError, RadioBusyError, RadioError, SampleUnderflowError
+from ..errors import BadValueError, RadioError, SampleUnderflowError
 from ..limits import Permission
 from ..radio import RadioSettings, require_within
 from ..session import RadioSession
 from .device import Device
+from .directions import Directions
 from .process import VendorWorker
 from .settings import Description, checked, request_for
-from .streams import BlockReader, BlockWriter, clipped_samples, slots_for
+from .streams import BlockReader, BlockWriter, clipped_samples
 
 __all__ = ["VendorRadio"]
 
@@ -62,8 +63,9 @@ class VendorRadio(RadioSession):
         self._worker = worker
         self._muted = True
         self._unknown = "it was not configured yet"
-        self._busy: dict[str, str] = {}
-        self._busy_lock = threading.Lock()
+        self._directions = Directions()
+        # A repeated burst is read once, when it starts; captures then use the same memory. One at a time.
+        self._memory_in_use = threading.Lock()
         self._writer: BlockWriter | None = None
 
     @property
@@ -88,13 +90,13 @@ class VendorRadio(RadioSession):
         """
         self.require_open()
         require_within(settings, self.capabilities)
-        with self._alone("receive", "configure"), self._alone("transmit", "configure"):
+        with self._directions.held("receive", "configure"), self._directions.held("transmit", "configure"):
+            unknown_before, self._unknown = self._unknown, "the last configure() failed"
             try:
                 self.settings = self._apply(settings)
             except RadioError:
                 # The radio now does something else than `settings` says: back to what was.
-                before, self._unknown = self._unknown, "the last configure() failed"
-                if not before and self._worker.alive:
+                if not unknown_before and self._worker.alive:
                     with contextlib.suppress(RadioError):
                         self._apply(self.settings)
                 raise
@@ -116,7 +118,7 @@ class VendorRadio(RadioSession):
         if n_listen is None:
             n_listen = _BEFORE + n_sent + _AFTER + math.ceil(_AFTER_S * rate_hz)
         before = min(_BEFORE, max(0, n_listen - n_sent))
-        with self._alone("receive", "exchange"), self._alone("transmit", "exchange"):
+        with self._directions.held("receive", "exchange"), self._directions.held("transmit", "exchange"):
             self.permit_transmission(n_sent / rate_hz)
             self._muted = False
             try:
@@ -144,7 +146,7 @@ class VendorRadio(RadioSession):
         self.require_open()
         if n_samples < 1:
             raise BadValueError(f"n_samples is {n_samples}", "capture at least one sample")
-        with self._alone("receive", "capture"):
+        with self._directions.held("receive", "capture"):
             received, result = self._receive("capture", n_samples, n_samples / self.settings.sample_rate_hz)
         return self._captures(received, result)[0]
 
@@ -156,13 +158,10 @@ class VendorRadio(RadioSession):
         if block_samples < 1:
             raise BadValueError(f"block_samples is {block_samples}", "take at least one sample at a time")
         rate_hz = self.settings.sample_rate_hz
-        with self._alone("receive", "receive stream"):
-            slots = slots_for(block_samples, rate_hz, 0.5)
-            reader = BlockReader(self._worker, slots, block_samples, rate_hz)
+        with self._directions.held("receive", "receive stream"):
+            reader = BlockReader(self._worker, block_samples, rate_hz)
             n_channels = len(self.settings.channels)
-            self._worker.request(
-                "receive_stream_start", _REQUEST_S, slots=slots, channels=n_channels, slot_samples=block_samples
-            )
+            self._worker.request("receive_stream_start", _REQUEST_S, shape=list(reader.shape), channels=n_channels)
             try:
                 yield reader
             finally:
@@ -176,34 +175,37 @@ class VendorRadio(RadioSession):
         self._require_known()
         rate_hz = self.settings.sample_rate_hz
         n_channels = len(self.settings.channels)
-        slot_samples = max(1024, round(0.01 * rate_hz))
-        with self._alone("transmit", "transmit stream"), self.open_ended_transmission():
-            slots = slots_for(slot_samples, rate_hz, 0.2)
-            writer = BlockWriter(self._worker, slots, n_channels, slot_samples, rate_hz, _require_full_scale)
+        with self._directions.held("transmit", "transmit stream"), self.open_ended_transmission():
+            writer = BlockWriter(self._worker, n_channels, rate_hz, _require_full_scale)
             self._muted = False
             self._writer = writer
             try:
                 self._worker.request(
-                    "transmit_stream_start", _REQUEST_S, slots=slots, channels=n_channels, slot_samples=slot_samples
+                    "transmit_stream_start", _REQUEST_S, shape=list(writer.shape), longest_s=self._longest_s()
                 )
                 yield writer
                 if not writer.muted.is_set():
                     writer.end()
-                    deadline_s = writer.queued_s + 2 * _REQUEST_S
+                    deadline_s = writer.longest_wait_s + _REQUEST_S
                     result = self._worker.request("transmit_stop", deadline_s, at_once=False)
                     writer.underflows = result["underflows"]
+                    self._muted = True
             finally:
                 self._writer = None
 
     @contextmanager
     def _repeating(self, samples: np.ndarray, at_least_s: float = 0.0) -> Iterator[None]:
         """Transmit complex64 [channels, n] over and over."""
-        with self._alone("transmit", "repeat"), self.open_ended_transmission(at_least_s):
-            self._muted = False
-            self._worker.memory(self._worker.bursts, 0, samples.shape)[...] = samples
-            self._worker.request("repeat_start", _REQUEST_S, transmit=[0, *samples.shape])
+        with self._directions.held("transmit", "repeat"), self.open_ended_transmission(at_least_s):
+            with self._memory_in_use:
+                self._muted = False
+                self._worker.memory(self._worker.bursts, 0, samples.shape)[...] = samples
+                self._worker.request(
+                    "repeat_start", _REQUEST_S, transmit=[0, *samples.shape], longest_s=self._longest_s()
+                )
             yield
             underflows = self._worker.request("transmit_stop", _REQUEST_S, at_once=True)["underflows"]
+            self._muted = True
         if underflows:
             raise SampleUnderflowError(f"the repeated burst broke off {underflows} times")
 
@@ -213,7 +215,7 @@ class VendorRadio(RadioSession):
         period = plan.period_samples
         repeated = np.stack([plan.padded(row) for row in samples])
         lasts_s = 3 * period / self.settings.sample_rate_hz
-        with self._alone("receive", "exchange"), self._repeating(repeated, at_least_s=lasts_s):
+        with self._directions.held("receive", "exchange"), self._repeating(repeated, at_least_s=lasts_s):
             received, result = self._receive("capture", 3 * period, lasts_s)
         # What left the antenna when the transmission began was still silence, perhaps: the first period does not count.
         received = received[:, period:]
@@ -221,12 +223,18 @@ class VendorRadio(RadioSession):
         window = plan.window(list(samples), power[:period] + power[period:])
         return self._captures(received[:, window].copy(), result, burst_start_sample=plan.lead_samples)
 
+    def close(self) -> None:
+        """Mute and release the radio; what another thread still receives is broken off."""
+        self._worker.interrupt()
+        super().close()
+
     def mute(self) -> None:
         """Stop transmitting: gain to its floor, then the streams are given up; allowed at any time."""
         if self._writer is not None:
             self._writer.muted.set()
         if self._worker.alive:
-            self._worker.interrupt()
+            if not self._muted:
+                self._worker.interrupt()
             self._worker.request("mute", _REQUEST_S)
         self._muted = True
 
@@ -251,25 +259,6 @@ class VendorRadio(RadioSession):
         if self._unknown:
             raise BadValueError(f"the radio's settings are unknown: {self._unknown}", "configure() it")
 
-    @contextmanager
-    def _alone(self, direction: str, doing: str) -> Iterator[None]:
-        """Hold one direction of the radio.
-
-        Raises:
-            RadioBusyError: something else uses it.
-        """
-        with self._busy_lock:
-            if direction in self._busy:
-                raise RadioBusyError(
-                    f"{doing} needs the radio to {direction}, but it is busy: {self._busy[direction]}", "end that first"
-                )
-            self._busy[direction] = doing
-        try:
-            yield
-        finally:
-            with self._busy_lock:
-                del self._busy[direction]
-
     def _stacked(self, bursts: Sequence[Capture]) -> np.ndarray:
         """Samples of all channels, complex64 [channels, n], checked against full scale."""
         self.require_open()
@@ -292,12 +281,25 @@ class VendorRadio(RadioSession):
         worker, area = self._worker, self._worker.bursts
         shape = (len(self.settings.channels), n_samples)
         sent_bytes = 0 if transmit is None else transmit.nbytes
-        received = worker.memory(area, sent_bytes, shape)
-        if transmit is not None:
-            worker.memory(area, 0, transmit.shape)[...] = transmit
-            arguments["transmit"] = [0, *transmit.shape]
-        result = worker.request(operation, _REQUEST_S + lasts_s, receive=[sent_bytes, *shape], **arguments)
-        return received.copy(), result
+        with self._memory_in_use:
+            received = worker.memory(area, sent_bytes, shape)
+            if transmit is not None:
+                worker.memory(area, 0, transmit.shape)[...] = transmit
+                arguments["transmit"] = [0, *transmit.shape]
+            result = worker.request(operation, _REQUEST_S + lasts_s, receive=[sent_bytes, *shape], **arguments)
+            return received.copy(), result
+
+    def _longest_s(self) -> float | None:
+        """What the worker may transmit at most, whatever becomes of this program; None where nothing is limited."""
+        settings = self.settings
+        longest_s = math.inf
+        if self.permission is not None:
+            longest_s = self.permission.longest_s(
+                center_frequency_hz=settings.center_frequency_hz,
+                sample_rate_hz=settings.sample_rate_hz,
+                tx_gain_db=settings.tx_gain_db,
+            )
+        return longest_s if math.isfinite(longest_s) else None
 
     def _captures(self, received: np.ndarray, result: dict[str, Any], **found: object) -> tuple[Capture, ...]:
         settings = {"uri": self.uri, "radio": asdict(self.settings), **found}

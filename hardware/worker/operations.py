@@ -170,10 +170,10 @@ class Operations:
         now, began = self._backend.now(), time.monotonic()
         return (None if now is None else now + int(lead_s * self._rate_hz)), began
 
-    def _repeat_start(self, transmit: list[int]) -> dict:
+    def _repeat_start(self, transmit: list[int], longest_s: float | None) -> dict:
         samples = self._bursts.samples(transmit[0], tuple(transmit[1:])).copy()
         self._backend.set_transmit_gain(True)
-        self._transmitter = RepeatLoop(self._backend, samples, self._rate_hz, _LEADS_S)
+        self._transmitter = RepeatLoop(self._backend, samples, self._rate_hz, _LEADS_S, longest_s)
         try:
             self._transmitter.wait_on_air()
         except FaultError as fault:
@@ -182,10 +182,12 @@ class Operations:
             raise
         return {}
 
-    def _transmit_stream_start(self, channels: int, slots: int, slot_samples: int) -> dict:
-        samples = self._transmitted.samples(0, (slots, channels, slot_samples))
+    def _transmit_stream_start(self, shape: list[int], longest_s: float | None) -> dict:
+        samples = self._transmitted.samples(0, tuple(shape))
         self._backend.set_transmit_gain(True)
-        self._transmitter = TransmitLoop(self._backend, samples, self._rate_hz, _STREAM_LEAD_S, self._transmit_link)
+        self._transmitter = TransmitLoop(
+            self._backend, samples, self._rate_hz, _STREAM_LEAD_S, self._transmit_link, longest_s
+        )
         return {}
 
     def _transmit_stop(self, at_once: bool) -> dict:
@@ -202,8 +204,8 @@ class Operations:
         self._backend.set_transmit_gain(False)
         return {"underflows": underflows}
 
-    def _receive_stream_start(self, slots: int, channels: int, slot_samples: int) -> dict:
-        samples = self._received.samples(0, (slots, slot_samples))
+    def _receive_stream_start(self, shape: list[int], channels: int) -> dict:
+        samples = self._received.samples(0, tuple(shape))
         self._receiver = ReceiveLoop(self._backend, samples, channels, self._rate_hz, _LEADS_S, self._receive_link)
         return {}
 

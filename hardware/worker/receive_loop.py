@@ -17,8 +17,8 @@ from sending import Sender, drain
 
 __all__ = ["ReceiveLoop"]
 
-#: A received block: slot, samples, number of the first one, samples lost before it. Slot -1: the stream ended.
-_BLOCK = struct.Struct("<4q")
+#: A slot of received blocks: its number, that of its first sample, samples lost before it. Slot -1: the stream ended.
+_RECEIVED = struct.Struct("<3q")
 #: Without any sample for so long, the radio counts as gone.
 _SILENCE_S = 1.0
 
@@ -51,7 +51,7 @@ class ReceiveLoop:
         self._leads_s = leads_s
         self._link = link
         drain(link)
-        self._free: deque[int] = deque(range(slots.shape[0]))
+        self._free = list(range(slots.shape[0]))
         self._taken: deque[int] = deque()
         self._stop = threading.Event()
         self._origin: int | None = None
@@ -73,7 +73,7 @@ class ReceiveLoop:
             self._receive()
         finally:
             with contextlib.suppress(OSError):
-                self._link.sendall(_BLOCK.pack(-1, 0, 0, 0))
+                self._link.sendall(_RECEIVED.pack(-1, 0, 0))
             self._backend.stop_receiving()
 
     def _order(self, lead_s: float) -> None:
@@ -135,7 +135,7 @@ class ReceiveLoop:
         self._filled += count
         if self._filled == self._slots.shape[1]:
             self._taken.append(self._slot)
-            self._link.sendall(_BLOCK.pack(self._slot, self._filled, self._position - self._filled, self._lost))
+            self._link.sendall(_RECEIVED.pack(self._slot, self._position - self._filled, self._lost))
             self._filled = self._lost = 0
             self._slot = self._take()
 
@@ -147,10 +147,10 @@ class ReceiveLoop:
         return self._spare.reshape(-1)[: self._n_channels * count].reshape(self._n_channels, count)
 
     def _take(self) -> int | None:
-        """A free slot; None while the program holds all of them."""
+        """A free slot, the one that came back last for it is in the cache; None while the program holds all of them."""
         while select.select([self._link], [], [], 0.0)[0]:
             given_back = len(self._link.recv(4096))
             if given_back == 0:
                 break
             self._free.extend(self._taken.popleft() for _ in range(given_back))
-        return self._free.popleft() if self._free else None
+        return self._free.pop() if self._free else None

@@ -22,7 +22,9 @@ from framing import PROTOCOL_VERSION, MessageLink
 
 #: A vendor call that outlasts its request's deadline by so much is ended by the kernel: the program that should have
 #: done it is gone, and a call that holds the interpreter's lock keeps every thread of this one from seeing that.
-_GRACE_S = 2.0
+_GRACE_S = 1.0
+#: Muting and releasing the device may take so long in the end.
+_LEAVE_S = 2.0
 
 
 class Inbox:
@@ -133,7 +135,7 @@ def main() -> None:
         with contextlib.suppress(OSError):
             link.send(answer)
     # The program closed its end, in order or not. What is left must not take longer than it may.
-    signal.setitimer(signal.ITIMER_REAL, _GRACE_S)
+    signal.setitimer(signal.ITIMER_REAL, _LEAVE_S)
     with contextlib.suppress(Exception):
         operations.leave()
     # The device is released; what the interpreter and the library still tear down would only keep others waiting.

@@ -11,6 +11,7 @@ from backend import Backend, Piece
 from faults import FaultError
 from packet_times import PacketTimes
 from phrases import speaking
+from soapy_description import describe, unlocked
 from SoapySDR import (
     SOAPY_SDR_CF32,
     SOAPY_SDR_CORRUPTION,
@@ -28,8 +29,6 @@ from SoapySDR import (
 
 __all__ = ["SoapyBackend"]
 
-_TOKEN_SENSOR = "sdr_gsc_token"
-_LOCK_S = 0.5
 _RECEIVE_FAULTS = {
     SOAPY_SDR_TIMEOUT: "timeout",
     SOAPY_SDR_OVERFLOW: "overflow",
@@ -37,20 +36,6 @@ _RECEIVE_FAULTS = {
     SOAPY_SDR_TIME_ERROR: "late",
 }
 _EVENTS = {SOAPY_SDR_UNDERFLOW: "underflow", SOAPY_SDR_TIME_ERROR: "late", SOAPY_SDR_CORRUPTION: "lost"}
-
-
-def _span(ranges: object) -> list[float] | None:
-    """Outer limits of a range, or of a list of them."""
-    several = list(ranges) if hasattr(ranges, "__len__") else [ranges]
-    if not several:
-        return None
-    return [min(one.minimum() for one in several), max(one.maximum() for one in several)]
-
-
-def _common(first: list[float] | None, second: list[float] | None) -> list[float] | None:
-    if first is None or second is None:
-        return None
-    return [max(first[0], second[0]), min(first[1], second[1])]
 
 
 class SoapyBackend(Backend):
@@ -87,29 +72,8 @@ class SoapyBackend(Backend):
                 raise FaultError("bad_value", "the radio does not transmit and receive")
             self.set_transmit_gain(False)
             self._timed = allowed and bool(device.hasHardwareTime())
-            sources = list(device.listClockSources())
-            self._clock_source = device.getClockSource() if sources else "internal"
-            hardware = dict(device.getHardwareInfo())
-            serials = [hardware[key] for key in ("serial", "mboard_serial") if key in hardware]
-            gains = [device.getGainRange(direction, 0) for direction in (SOAPY_SDR_TX, SOAPY_SDR_RX)]
-            return {
-                "model": f"{device.getDriverKey()} {device.getHardwareKey()}",
-                "serial": serials[0] if serials else address.get("serial", ""),
-                "token": device.readSensor(_TOKEN_SENSOR) if _TOKEN_SENSOR in device.listSensors() else "",
-                "n_channels": self._n_channels,
-                "keeps_time": self._timed,
-                "center_frequency_hz": self._limits(device.getFrequencyRange),
-                "sample_rate_hz": self._limits(device.getSampleRateRange),
-                "bandwidth_hz": self._limits(device.getBandwidthRange),
-                "tx_gain_db": _span(gains[0]),
-                "rx_gain_db": _span(gains[1]),
-                "tx_gain_step_db": gains[0].step(),
-                "rx_gain_step_db": gains[1].step(),
-                "clock_sources": sources or ["internal"],
-            }
-
-    def _limits(self, get: object) -> list[float] | None:
-        return _common(_span(get(SOAPY_SDR_RX, 0)), _span(get(SOAPY_SDR_TX, 0)))
+            self._clock_source = device.getClockSource() if device.listClockSources() else "internal"
+            return describe(device, address, self._n_channels, timed=self._timed)
 
     def configure(self, settings: dict) -> dict:
         """Apply settings in the order in which they depend on each other, and read all of them back."""
@@ -146,24 +110,9 @@ class SoapyBackend(Backend):
                 "clock_source": self._clock_source,
             }
             self.set_transmit_gain(False)
-            actual["unlocked"] = self._unlocked(both)
+            actual["unlocked"] = unlocked(device, both)
         self._rate_hz = actual["sample_rate_hz"][0]
         return actual
-
-    def _unlocked(self, both: list[tuple[int, int]]) -> list[str]:
-        """Names of what did not lock in time."""
-        device = self._opened()
-        sensors = [("reference", ("ref_locked",))] if "ref_locked" in device.listSensors() else []
-        for direction, channel in both:
-            if "lo_locked" in device.listSensors(direction, channel):
-                name = "receive" if direction == SOAPY_SDR_RX else "transmit"
-                sensors.append((f"{name} oscillator of channel {channel}", (direction, channel, "lo_locked")))
-        deadline = time.monotonic() + _LOCK_S
-        while sensors := [one for one in sensors if device.readSensor(*one[1]).lower() not in ("true", "1", "locked")]:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.05)
-        return [name for name, _ in sensors]
 
     def set_transmit_gain(self, on: bool) -> None:
         """Transmit gain of the channels in use as configured, or of all channels at the floor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import struct
@@ -21,23 +22,31 @@ _TAKEN = struct.Struct("<2q")
 _STEP_S = 0.02
 #: So far ahead of their time samples are handed over: what the radio holds cannot be called back.
 _AHEAD_S = 0.15
+#: The clocks of radio and computer are compared again after so long.
+_COMPARE_S = 1.0
 #: A transmission that was not reported late so long after its time is on air.
 _REPORT_S = 0.005
 
 
 class _TransmitLoop:
-    """What both endless transmissions share: a thread, a lead, a count of underflows, an end."""
+    """What both endless transmissions share: a thread, a lead, a count of underflows, an end.
 
-    def __init__(self, backend: Backend, n_channels: int, rate_hz: float) -> None:
+    A program that is stopped or stuck cannot end a transmission: the longest time it may take is kept here too.
+    """
+
+    def __init__(self, backend: Backend, n_channels: int, rate_hz: float, longest_s: float | None) -> None:
         self.underflows = 0
+        self._longest_s = math.inf if longest_s is None else longest_s
         self._backend = backend
         self._n_channels = n_channels
         self._rate_hz = rate_hz
         self._stop = threading.Event()
         backend.prepare()
         backend.forget_events()
-        self._first, self._due = True, 0.0
+        self._first, self._due, self._ends = True, 0.0, math.inf
         self._position: int | None = None
+        self._now, self._compared = 0, 0.0
+        self._keeps_time = backend.now() is not None
         self._sender: Sender | None = None
 
     def stop(self, at_once: bool) -> int:
@@ -51,13 +60,19 @@ class _TransmitLoop:
     def _begin(self, lead_s: float) -> None:
         """Let the next samples be the first ones, in so many seconds."""
         self._first, self._due = True, time.monotonic() + lead_s
-        now = self._backend.now()
-        self._position = None if now is None else now + int(lead_s * self._rate_hz)
+        self._ends = min(self._ends, self._due + self._longest_s)
+        self._compare()
+        self._position = self._now + int(lead_s * self._rate_hz) if self._keeps_time else None
 
     def _send(self, samples: np.ndarray) -> bool:
         """Hand over samples, not too far ahead of their time; False once the transmission is to end."""
         while (ahead_s := self._ahead_s()) > _AHEAD_S and not self._stop.is_set():
             time.sleep(min(ahead_s - _AHEAD_S, 0.05))
+        if time.monotonic() > self._ends:
+            # Gain first: what the radio still holds takes its time to leave it.
+            self._backend.set_transmit_gain(False)
+            self._stop.set()
+            return False
         at = self._position if self._first else None
         wait_s = max(0.0, self._due - time.monotonic()) + 0.5
         try:
@@ -84,8 +99,15 @@ class _TransmitLoop:
         """Seconds until what was handed over last leaves the antenna; underflows make it shorter than it is."""
         if self._position is None:
             return 0.0
-        now = self._backend.now()
-        return 0.0 if now is None else (self._position - now) / self._rate_hz
+        # The computer's clock is near enough to the radio's for a while, and needs no answer from a busy radio.
+        if time.monotonic() > self._compared + _COMPARE_S:
+            self._compare()
+        now = self._now + (time.monotonic() - self._compared) * self._rate_hz
+        return (self._position - now) / self._rate_hz
+
+    def _compare(self) -> None:
+        """Read the radio's clock and the computer's together."""
+        self._now, self._compared = self._backend.now() or 0, time.monotonic()
 
     def _finish(self) -> None:
         """End the burst, and wait until the radio has sent what it still holds."""
@@ -118,10 +140,18 @@ class RepeatLoop(_TransmitLoop):
         samples: complex64 [channels, n].
         rate_hz: sample rate.
         leads_s: from the order to the first sample; the next one is tried when the radio finds one too short.
+        longest_s: after which it ends by itself; None for no end.
     """
 
-    def __init__(self, backend: Backend, samples: np.ndarray, rate_hz: float, leads_s: tuple[float, ...]) -> None:
-        super().__init__(backend, samples.shape[0], rate_hz)
+    def __init__(
+        self,
+        backend: Backend,
+        samples: np.ndarray,
+        rate_hz: float,
+        leads_s: tuple[float, ...],
+        longest_s: float | None,
+    ) -> None:
+        super().__init__(backend, samples.shape[0], rate_hz, longest_s)
         # One call for each period would cost more than the samples of a short one.
         self._step = max(4096, int(_STEP_S * rate_hz))
         self._samples = np.tile(samples, (1, -(-self._step // samples.shape[1])))
@@ -169,10 +199,19 @@ class TransmitLoop(_TransmitLoop):
         rate_hz: sample rate.
         lead_s: from the first block to its first sample.
         link: the blocks arrive and the slots go back through it.
+        longest_s: after which it ends by itself; None for no end.
     """
 
-    def __init__(self, backend: Backend, slots: np.ndarray, rate_hz: float, lead_s: float, link: socket.socket) -> None:
-        super().__init__(backend, slots.shape[1], rate_hz)
+    def __init__(
+        self,
+        backend: Backend,
+        slots: np.ndarray,
+        rate_hz: float,
+        lead_s: float,
+        link: socket.socket,
+        longest_s: float | None,
+    ) -> None:
+        super().__init__(backend, slots.shape[1], rate_hz, longest_s)
         self._slots = slots
         self._lead_s = lead_s
         self._link = link

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 import hardware.worker
 from hardware.errors import DisconnectedError, DriverMissingError, RadioError
 from hardware.registry import open_radio
-from hardware.vendor.process import INTERPRETER_VARIABLE, VendorWorker, interpreter
+from hardware.vendor.interpreter import INTERPRETER_VARIABLE, interpreter, require_hello
+from hardware.vendor.process import VendorWorker
 from hardware.worker.areas import SharedArea
 from hardware.worker.framing import PROTOCOL_VERSION, MessageLink
 
@@ -98,6 +99,11 @@ def test_the_worker_runs_apart_from_this_interpreter(worker):
     assert worker.hello["pid"] == worker.pid
     assert int(worker.hello["numpy"].split(".")[0]) < 2 <= int(np.__version__.split(".")[0])
     assert worker.hello["vendor_version"][0].isdigit()
+
+
+def test_a_worker_of_another_version_is_not_spoken_to(worker):
+    with pytest.raises(DriverMissingError, match="protocol 0, this program"):
+        require_hello("uhd", {**worker.hello, "protocol": 0})
 
 
 def test_errors_of_the_worker_are_typed_and_leave_it_alive(worker):
