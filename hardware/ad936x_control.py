@@ -52,6 +52,8 @@ class Ad936xControl:
         if phy is None or self.receiver is None or self.transmitter is None:
             raise RadioNotFoundError(f"{link.address} is not an ADALM-PLUTO or another AD936x radio")
         self._phy: Any = phy
+        # Before anything else: what comes may fail, or let out what the program before has left.
+        self.keep_in()
         self.n_channels = 2 if self.transmitter.find_channel("voltage2", True) is not None else 1
         if two_channels and self.n_channels == 1:
             raise RadioNotFoundError(
@@ -144,14 +146,32 @@ class Ad936xControl:
             require_near("tx_gain_db", settings.tx_gain_db, gain_db, _TX_GAIN_TOLERANCE_DB)
 
     def keep_in(self) -> None:
-        """Put all transmit gains to the floor, switch the tones off and the transmit oscillator down."""
+        """Power the transmit oscillator down and put all transmit gains to the floor; as much of it as succeeds.
+
+        Raises:
+            RadioError: the first failure.
+        """
+        failures = []
+        for attribute, value in self._silencing():
+            # Whatever one write meets, the others may still help.
+            try:
+                with self._link.asking("muting the transmitter"):
+                    attribute.value = value
+            except RadioError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _silencing(self) -> list[tuple[Any, str]]:
+        """Attributes that keep everything in, with their values; what helps most comes first."""
         with self._link.asking("muting the transmitter"):
+            writes = [(self._oscillator("tx").attrs["powerdown"], "1")]
             for channel in range(2):
                 # The second one of a radio that is used as a 1x1 one, too.
                 path = self._path(channel, output=True)
                 if path is not None and "hardwaregain" in path.attrs:
-                    self._write_gain(channel, _FLOOR_DB)
-            self._oscillator("tx").attrs["powerdown"].value = "1"
+                    writes.append((path.attrs["hardwaregain"], f"{_FLOOR_DB:.2f}"))
+        return writes
 
     def silence_tones(self) -> None:
         """Switch off the tone generators, which transmit while there is no buffer."""

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .device_claim import DeviceClaim
 from .errors import DisconnectedError, DriverMissingError, RadioError, RadioNotFoundError, RadioTimeoutError
 from .iio_errors import BROKEN, opening_error, request_error
+from .signals import EndingSignals
 
 __all__ = ["IioLink", "vendor_modules"]
 
@@ -83,6 +85,7 @@ class IioLink:
         self.address = address
         self.gone = self.answers_anew = False
         self._buffers: list[Any] = []
+        self._claim: DeviceClaim | None = None
         try:
             # libiio itself would wait 5 s and more for a host that is silent.
             answers(address, _OPEN_TIMEOUT_S)
@@ -94,6 +97,24 @@ class IioLink:
         self._timeout_s = 0.0
         with self.asking("opening the connection"):
             self._set_timeout(_TIMEOUT_S)
+
+    @property
+    def serial(self) -> str:
+        """Number of the device; empty where it has none."""
+        return str(self.context.attrs.get("hw_serial", ""))
+
+    def claim(self) -> None:
+        """Keep all others of this computer away from the device, for as long as the link is of use.
+
+        Raises:
+            RadioBusyError: somebody else uses it.
+        """
+        self._claim = DeviceClaim(self.serial or self.address)
+
+    def _unclaim(self) -> None:
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.release()
 
     def _set_timeout(self, seconds: float) -> None:
         """Longest wait for an answer; the server gives a buffer half of it, so that the client hears of it."""
@@ -126,6 +147,7 @@ class IioLink:
         if self._control_answers():
             return RadioTimeoutError(f"{doing} took too long")
         self.gone = True
+        self._unclaim()  # it has to be opened again, by whomever
         try:
             answers(self.address, _PROBE_TIMEOUT_S)
         except OSError:
@@ -172,25 +194,36 @@ class IioLink:
             buffer: from `make_buffer`.
             at_once: do not wait for the device to agree.
         """
-        if buffer not in self._buffers:
-            return
-        self._buffers.remove(buffer)
-        if at_once or self.gone:
-            buffer.cancel()
-        buffer.__del__()
-        # Its own finalizer must find nothing left to do.
-        buffer._buffer = None  # noqa: SLF001 - pylibiio has no other way
+        with EndingSignals().held_back():
+            if buffer not in self._buffers:
+                return
+            # Out of the list only when it is destroyed: the context must never go first.
+            if at_once or self.gone:
+                buffer.cancel()
+            _destroy(buffer, "_buffer")
+            self._buffers.remove(buffer)
 
     def close(self) -> None:
         """Destroy all buffers and then the context; a second call does nothing. Nothing can be asked afterwards."""
         while self._buffers:
             self.drop_buffer(self._buffers[-1])
-        context = self.context
-        if context._context is not None:  # noqa: SLF001 - pylibiio has no other way
-            context.__del__()
-            context._context = None  # noqa: SLF001
+        _destroy(self.context, "_context")
         # Whoever still holds a device or channel of the context must not use it.
         self.gone = True
+        self._unclaim()
+
+
+def _destroy(owner: Any, handle: str) -> None:  # noqa: ANN401 - the vendor's object
+    """Destroy a buffer or context of pylibiio; a second call does nothing.
+
+    An interruption between the end and the note of it would let its own finalizer end it once more, and crash.
+    """
+    with EndingSignals().held_back():
+        if getattr(owner, handle) is not None:
+            try:
+                owner.__del__()
+            finally:
+                setattr(owner, handle, None)
 
 
 def answers(address: str, timeout_s: float) -> None:

@@ -47,6 +47,7 @@ class PlutoRadio(PlutoDevice):
     def exchange_channels(self, bursts: Sequence[Capture], *, listen_s: float | None = None) -> tuple[Capture, ...]:
         """Transmit a burst on every channel in use; see `Radio.exchange_channels`."""
         self._require_silent()
+        self._require_not_receiving()
         rate_hz, channels = self.settings.sample_rate_hz, self.settings.channels
         if len(bursts) != len(channels):
             raise BadValueError(f"{len(bursts)} bursts for {len(channels)} channels in use", "give one for each")
@@ -89,6 +90,8 @@ class PlutoRadio(PlutoDevice):
     def capture(self, n_samples: int) -> Capture:
         """Receive contiguous samples; see `Radio.capture`."""
         self._require_settled()
+        if not isinstance(n_samples, int | np.integer) or isinstance(n_samples, bool):
+            raise BadValueError(f"n_samples is {n_samples!r}", "give a whole number")
         if n_samples < 1:
             raise BadValueError(f"n_samples is {n_samples}", "receive at least one sample")
         settling = self._settling_samples()

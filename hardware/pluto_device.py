@@ -15,7 +15,7 @@ import numpy as np
 
 from .ad936x_control import Ad936xControl, check_settings
 from .ad936x_samples import load_kernels, to_lanes
-from .errors import BadValueError, RadioBusyError, RadioError, SampleOverflowError
+from .errors import BadValueError, DisconnectedError, RadioBusyError, RadioError, SampleOverflowError
 from .iio_buffers import CoreStatus, ReceiveBuffer, TransmitBuffer
 from .iio_link import IioLink, vendor_modules
 from .limits import Bench
@@ -79,6 +79,8 @@ class PlutoDevice(RadioSession):
         load_kernels()
         link = IioLink(iio, address)
         try:
+            # Before anything is written: another program may be in the middle of a transmission.
+            link.claim()
             control = Ad936xControl(link, adi, two_channels=two_channels)
             radio = cls(link, control, uri=uri, bench=bench)
         except BaseException:
@@ -161,36 +163,52 @@ class PlutoDevice(RadioSession):
                 if buffer is not None:
                     buffer.close()
             finally:
-                try:
-                    self._keep_in()
-                    self.muted = True
-                finally:
-                    # What a radio that is gone still transmits, no one here can know; to try again would not help.
-                    self.muted |= self._link.gone
+                self._keep_in()
+                self.muted = True
 
     def _keep_in(self) -> None:
         """Gains to the floor, oscillator down; through another connection where this one broke.
 
         With a connection, the radio's server ends its samples, but nothing else.
+
+        Raises:
+            RadioError: it failed, so the radio may still transmit.
         """
         try:
             if not self._link.gone:
                 self._control.keep_in()
-        finally:
-            if self._link.answers_anew:
-                self._keep_in_anew()
+                return
+        except RadioError as error:
+            if not self._link.gone:
+                raise _still_transmits(error) from error
+            self._keep_in_anew()
+            self.muted = True
+            raise
+        self._keep_in_anew()
 
     def _keep_in_anew(self) -> None:
-        link = IioLink(self._link.iio, self._link.address)
         try:
-            self._control.on(link).keep_in()
-        finally:
-            link.close()
+            link = IioLink(self._link.iio, self._link.address)
+            try:
+                link.claim()
+                self._control.on(link)
+            finally:
+                link.close()
+        except RadioBusyError:
+            pass  # whoever uses it now has muted it first, and transmits what is theirs
+        except RadioError as error:
+            gone = DisconnectedError(f"muting failed: {self._link.address} does not answer any more")
+            raise _still_transmits(gone) from error
 
     def release(self) -> None:
-        """Destroy the buffers, then the context."""
+        """Destroy the buffers, then the context; mute once more, over a new connection, where that failed."""
         with self._lock:
+            # Over one that was gone it has just been tried.
+            again = not self.muted and not self._link.gone
             self._link.close()
+            if again:
+                self._keep_in_anew()
+                self.muted = True
 
     def _require_settled(self) -> None:
         """The radio is open, and set as `settings` says."""
@@ -206,6 +224,10 @@ class PlutoDevice(RadioSession):
         # An earlier attempt may have failed.
         self.mute()
 
+    def _require_not_receiving(self) -> None:
+        if self._receiving:
+            raise RadioBusyError("the radio is receiving already", "leave receive_stream() first")
+
     def _require_room(self, n_samples: int) -> None:
         most = _MOST_BYTES // (4 * len(self.settings.channels))
         if n_samples > most:
@@ -217,6 +239,7 @@ class PlutoDevice(RadioSession):
     def _start(self, block_samples: int, *, cyclic: bool) -> TransmitBuffer:
         """Let the radio transmit, and open a transmit buffer."""
         with self._lock:
+            self.require_time_left()
             self.muted = False
             self._control.let_out(self.settings)
             self._transmit_buffer = TransmitBuffer(
@@ -227,6 +250,8 @@ class PlutoDevice(RadioSession):
                 self.settings.sample_rate_hz,
                 cyclic=cyclic,
             )
+            # What cuts it short from now on waits for the lock, and finds a transmission to end.
+            self.require_time_left()
             return self._transmit_buffer
 
     def _start_repeating(self, periods: Sequence[np.ndarray]) -> None:
@@ -234,7 +259,9 @@ class PlutoDevice(RadioSession):
         codes = np.zeros((periods[0].size, 2 * len(periods)), np.int16)
         for channel, period in zip(self.settings.channels, periods, strict=True):
             to_lanes(period, codes, self._place(channel))
-        self._start(len(codes), cyclic=True).write(codes)
+        with self._lock:
+            self._start(len(codes), cyclic=True).write(codes)
+            self.require_time_left()
 
     def _contiguous(self, n_samples: int) -> tuple[np.ndarray, datetime]:
         """Receive contiguous codes, int16 [n_samples, lanes], none older than the call; and the time they began."""
@@ -254,8 +281,7 @@ class PlutoDevice(RadioSession):
     @contextmanager
     def _receiving_in_blocks(self, block_samples: int, away_s: float) -> Iterator[ReceiveBuffer]:
         self._require_settled()
-        if self._receiving:
-            raise RadioBusyError("the radio is receiving already", "leave receive_stream() first")
+        self._require_not_receiving()
         self._receiving = True
         try:
             buffer = ReceiveBuffer(
@@ -276,6 +302,10 @@ class PlutoDevice(RadioSession):
     def _place(self, channel: int) -> int:
         """Place of a channel's lanes: those of the channels in use are packed in ascending order."""
         return sorted(self.settings.channels).index(channel)
+
+
+def _still_transmits(error: RadioError) -> RadioError:
+    return type(error)(error.problem, f"{error.remedy}; switch the radio off: it may still transmit")
 
 
 def whole_units(n_samples: int) -> int:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import atexit
 import math
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from .errors import BadValueError, DisconnectedError, ForbiddenError, RadioError
 from .limits import Permission
 from .radio import RadioSettings
 from .signals import EndingSignals
+from .time_limit import SHORTEST_S, TimeLimit
 
 __all__ = ["RadioSession"]
 
@@ -40,6 +39,7 @@ class RadioSession(ABC):
 
     def __init__(self, permission: Permission | None = None) -> None:
         self._closed = False
+        self._limit: TimeLimit | None = None
         self._signals = EndingSignals()
         self.permission = permission
         if permission is not None:
@@ -86,7 +86,9 @@ class RadioSession(ABC):
     def open_ended_transmission(self, at_least_s: float = 0.0) -> Iterator[None]:
         """For a transmission whose end is not known yet; enter it before the first sample, it mutes at its end.
 
-        Where the duration is limited, the radio is muted when it is used up, by another thread.
+        Where the duration is limited, the radio is muted when it is used up, by another thread; see
+        `require_time_left`. What has been used is counted every second, so that a killed program
+        does not escape it.
 
         Args:
             at_least_s: what the transmission is certain to take.
@@ -100,32 +102,28 @@ class RadioSession(ABC):
             sample_rate_hz=settings.sample_rate_hz,
             tx_gain_db=settings.tx_gain_db,
         )
-        if not 0 < longest_s >= at_least_s:
-            self.permit_transmission(max(at_least_s, 1e-3))  # raises, and says why
-        cut_short = threading.Event()
-
-        def cut() -> None:
-            cut_short.set()
-            self.mute()
-
-        timer = threading.Timer(longest_s, cut) if math.isfinite(longest_s) else None
-        begun_s = time.monotonic()
-        if timer is not None:
-            timer.daemon = True
-            timer.start()
+        needed_s = max(at_least_s, SHORTEST_S)
+        if not longest_s >= needed_s:
+            self.permit_transmission(needed_s)  # raises, and says why
+        self._limit = limit = TimeLimit(permission, longest_s, self.mute)
         try:
             yield
         finally:
             try:
-                if timer is not None:
-                    timer.cancel()
                 self.mute()
             finally:
-                permission.account(min(time.monotonic() - begun_s, longest_s))
-        if cut_short.is_set():
-            raise ForbiddenError(
-                f"the transmission was cut short after {longest_s:.3g} s, which is all that is allowed"
-            )
+                self._limit = None
+                limit.end()
+        limit.require_left()
+
+    def require_time_left(self) -> None:
+        """Raise ForbiddenError where the open-ended transmission that is being started was cut short meanwhile.
+
+        The time may be over before the radio transmits, and what mutes it then finds nothing to mute. A driver calls
+        this before and right after its start, holding what its `mute` waits for; leaving the transmission mutes.
+        """
+        if self._limit is not None:
+            self._limit.require_left()
 
     def __enter__(self) -> Self:
         self.require_open()

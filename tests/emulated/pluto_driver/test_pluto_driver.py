@@ -440,3 +440,21 @@ def test_the_radio_may_be_silenced_in_the_middle_of_a_stream(open_pluto):
         with pytest.raises(ForbiddenError, match="muted in the middle"):
             stream.write(np.zeros(100_000, np.complex64))
     assert not emulator.state()["transmit_buffer"]
+
+
+def test_nothing_is_transmitted_where_it_could_not_be_received(open_pluto):
+    emulator, radio = open_pluto()
+    with radio.receive_stream(1000):
+        with pytest.raises(RadioBusyError, match="leave receive_stream"):
+            radio.exchange(Capture(np.full(2000, 0.1, np.complex64), 4e6))
+        assert not emulator.state()["transmitting"]
+        assert emulator.state()["tx_gain_db"] == -89.75
+
+
+def test_arguments_of_a_wrong_kind(open_pluto):
+    _, radio = open_pluto()
+    with pytest.raises(BadValueError, match="wrap the samples"), radio.repeat(np.zeros(2000, np.complex64)):
+        pytest.fail("it transmits")
+    for number in (2.5, "10", True):
+        with pytest.raises(BadValueError, match="whole number"):
+            radio.capture(number)

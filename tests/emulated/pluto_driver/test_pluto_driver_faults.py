@@ -16,6 +16,7 @@ from hardware.errors import (
     DisconnectedError,
     DriverMissingError,
     RadioBusyError,
+    RadioError,
     RadioNotFoundError,
     RadioTimeoutError,
     SampleOverflowError,
@@ -238,6 +239,32 @@ def test_muting_that_fails_is_told_and_tried_again(open_pluto):
     assert not emulator.state()["tx_lo_on"]
 
 
+@pytest.mark.parametrize("attribute", ["powerdown", "hardwaregain"])
+def test_muting_does_all_it_can_and_closing_tries_it_anew(open_pluto, attribute):
+    emulator, radio = open_pluto(realtime=False)
+    repetition = radio.repeat(BURST)
+    repetition.__enter__()
+    emulator.faults.attribute_errno[attribute] = errno.EIO
+    with pytest.raises(DisconnectedError, match="switch the radio off: it may still transmit"):
+        repetition.__exit__(None, None, None)
+    state = emulator.state()
+    assert (state["tx_lo_on"], state["tx_gain_db"]) == ((True, -89.75) if attribute == "powerdown" else (False, -10.0))
+    with pytest.raises(DisconnectedError, match="switch the radio off: it may still transmit"):
+        radio.close()
+    assert not radio.muted
+
+
+def test_a_radio_that_cannot_be_opened_is_muted_first(emulated_pluto, iio_client, open_uri, may_transmit):
+    emulator = emulated_pluto(realtime=False, token=may_transmit)
+    iio_client(emulator).tune().sdr.dds_single_tone(100_000, 0.5)
+    assert emulator.state()["transmitting"]
+    emulator.faults.attribute_errno["ensm_mode"] = errno.EIO
+    with pytest.raises(DisconnectedError, match="opening the radio failed"):
+        open_uri(emulator.uri)
+    state = emulator.state()
+    assert (state["tx_lo_on"], state["tx_gain_db"]) == (False, -89.75)
+
+
 def test_one_fault_in_a_hundred_bursts_loses_none(open_pluto, open_uri):
     emulator, radio = open_pluto(realtime=False)
     uri = radio.uri
@@ -302,6 +329,10 @@ def test_an_emulator_that_is_killed_and_a_fresh_one(libiio, own_folders, open_ur
 
         with pytest.raises(DisconnectedError, match="does not answer any more; open the radio again"):
             act()
+        if when != "stream":
+            assert not radio.muted
+            with pytest.raises(RadioError, match="switch the radio off: it may still transmit"):
+                radio.close()
         assert_good(open_uri(other_uri))
     finally:
         for process in (child, other):
@@ -327,7 +358,7 @@ for attempt in range(12):
     holder.me = holder
     try:
         # Not closed, kept in cycles, and the traceback with it: whatever order the collector likes.
-        holder.radio = open_radio(sys.argv[1])
+        holder.radio = open_radio(sys.argv[1 + attempt // 3])
         holder.stream = holder.radio.receive_stream(1000).__enter__()
         if attempt % 2:
             for block in holder.stream:
@@ -337,7 +368,7 @@ for attempt in range(12):
     except RadioError as error:
         holder.error = error
         kinds.add(type(error).__name__)
-    if attempt % 3:
+    if attempt % 3 < 2:
         holder.radio.close()
     del holder
     gc.collect()
@@ -346,9 +377,12 @@ print(sorted(kinds), flush=True)
 
 
 def test_errors_do_not_crash_the_interpreter(libiio, emulated_pluto, may_transmit):
-    emulator = emulated_pluto(realtime=False, token=may_transmit)
-    emulator.faults.read_errno, emulator.faults.read_errno_from = errno.EIO, 2
-    done = subprocess.run([sys.executable, "-c", CRASHER, emulator.uri], capture_output=True, text=True)
+    # A radio that is not closed stays in use: the next attempts take another one.
+    emulators = [emulated_pluto(realtime=False, token=may_transmit) for _ in range(4)]
+    for emulator in emulators:
+        emulator.faults.read_errno, emulator.faults.read_errno_from = errno.EIO, 2
+    uris = [emulator.uri for emulator in emulators]
+    done = subprocess.run([sys.executable, "-c", CRASHER, *uris], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "DisconnectedError" in done.stdout
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hardware.emulation.token import issue_token
-from hardware.errors import ForbiddenError
+from hardware.errors import ForbiddenError, RadioBusyError
 from sdr_gsc.capture import Capture
 
 pytestmark = pytest.mark.timeout(60)
@@ -49,9 +49,12 @@ def assert_muted(emulator):
 
 
 def wait_until_muted(emulator):
+    # Several writes mute a radio, one after the other; what is asked for is the state after the last.
     deadline = time.monotonic() + 20
-    while emulator.state()["transmitting"] or emulator.state()["tx_lo_on"]:
-        assert time.monotonic() < deadline
+    while time.monotonic() < deadline:
+        state = emulator.state()
+        if not (state["transmitting"] or state["tx_lo_on"]) and state["tx_gain_db"] == -89.75:
+            break
         time.sleep(0.01)
     assert_muted(emulator)
 
@@ -100,6 +103,7 @@ def test_the_bench_file_allows_exactly_what_it_says(watched_air, emulated_pluto,
     np.testing.assert_allclose(np.abs(received[600:2400]), 0.1 / 10, atol=0.002)
     assert set(watched_air.heard) == {-20.0}
     del watched_air.heard[:]
+    radio.close()
     for changes, message in (
         ({"tx_gain_db": -10.0}, "max_tx_gain_db is -20"),
         ({"center_frequency_hz": 915e6}, "covers that band"),
@@ -268,3 +272,17 @@ def test_a_program_that_is_killed_stops_transmitting(emulated_pluto, may_transmi
     # ... until the radio is opened again.
     open_uri(emulator.uri)
     assert_muted(emulator)
+
+
+def test_a_second_program_is_kept_away_from_a_transmission(open_pluto, open_uri):
+    emulator, radio = open_pluto(tx_gain_db=-20.0)
+    with radio.repeat(BURST):
+        with pytest.raises(RadioBusyError, match="another program of this computer uses"):
+            open_uri(emulator.uri, center_frequency_hz=2.41e9)
+        code = "import sys; from hardware.registry import open_radio; open_radio(sys.argv[1])"
+        other = subprocess.run([sys.executable, "-c", code, emulator.uri], capture_output=True, text=True, check=False)
+        assert "RadioBusyError" in other.stderr
+        state = emulator.state()
+        assert (state["transmitting"], state["tx_gain_db"]) == (True, -20.0)
+    radio.close()
+    open_uri(emulator.uri)

@@ -185,3 +185,59 @@ def test_handlers_of_the_surrounding_program_stay():
         assert mine == [signal.SIGTERM] * 2
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def start_late(radio):
+    with radio.open_ended_transmission():
+        radio.require_time_left()
+        while not radio.events:
+            time.sleep(0.005)
+        # Muted already, so nothing would end what starts now.
+        radio.require_time_left()
+        pytest.fail("it starts")
+
+
+def test_time_that_is_over_before_the_start_forbids_it():
+    with Dummy(limited(0.05)) as radio:
+        with pytest.raises(ForbiddenError, match="max_duration_s and max_duty"):
+            start_late(radio)
+        radio.require_time_left()
+
+
+def test_too_little_time_for_a_start_is_refused_at_once():
+    with (
+        Dummy(limited(0.04)) as radio,
+        pytest.raises(ForbiddenError, match="max_duration_s is 0.04"),
+        radio.open_ended_transmission(),
+    ):
+        pytest.fail("it began")
+
+
+class Counted(Permission):
+    """Notes what is counted; it fails on request."""
+
+    def __init__(self, fails=False):
+        super().__init__("radio", limited(60.0)._allowances)  # noqa: SLF001
+        self.counted = []
+        self.fails = fails
+
+    def account(self, duration_s):
+        self.counted.append(duration_s)
+        if self.fails:
+            raise ForbiddenError("nobody knows")
+
+
+def test_a_transmission_is_counted_while_it_goes_on():
+    permission = Counted()
+    with Dummy(permission) as radio:
+        with radio.open_ended_transmission():
+            while not permission.counted:
+                time.sleep(0.01)
+            assert 0.9 < permission.counted[0]
+            assert radio.events == []
+        assert len(permission.counted) > 1
+
+
+def test_what_cannot_be_counted_is_ended():
+    with Dummy(Counted(fails=True)) as radio, pytest.raises(ForbiddenError, match="nobody knows"):
+        transmit_until_muted(radio)
