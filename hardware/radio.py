@@ -106,7 +106,8 @@ class StreamBlock:
     Attributes:
         samples: complex64 [n] of the first channel in use, full scale 1.0.
         first_sample: number of the first one, counted from the start of the stream, lost ones included.
-        lost_before: samples that were lost between the block before and this one.
+        lost_before: samples that were lost between the block before and this one; a Pluto does not count them, so its
+            driver estimates them by the clock.
         clipped: samples with a rail at the converter's limit.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ _SOAPY = (
     " numpy.__version__]))"
 )
 _PROBE_S = 20.0
+_IMAGE_FOLDERS = ("/usr/share/uhd/images", "/usr/local/share/uhd/images")
 #: As workers are started: neither this environment's packages nor the user's.
 ISOLATED = ("-E", "-s")
 
@@ -46,6 +48,7 @@ def examine_radios() -> Iterator[Check]:
     """Look at everything that real radios need; no radio is touched."""
     yield _libiio()
     yield from _in_worker()
+    yield _usrp_firmware()
     yield from _usb()
     yield from _network()
     yield _bench_file()
@@ -102,6 +105,17 @@ def _in_worker() -> Iterator[Check]:
             yield Check(
                 name, State.BROKEN, f"{python}: {last}", "Debian's libuhd needs numpy below 2 in its interpreter"
             )
+
+
+def _usrp_firmware() -> Check:
+    """USRPs on USB get firmware and FPGA image from the computer each time they are opened."""
+    folders = [Path(named) for named in (os.environ.get("UHD_IMAGES_DIR"), *_IMAGE_FOLDERS) if named]
+    for folder in folders:
+        found = sum(1 for _ in folder.glob("usrp_*"))
+        if found:
+            return Check("firmware of USRPs", State.GOOD, f"{found} images in {folder}")
+    remedy = "for B2xx and N2x0, on Debian: apt install uhd-host, then uhd_images_downloader"
+    return Check("firmware of USRPs", State.OPTIONAL, "no images on this computer", remedy)
 
 
 def _usb() -> Iterator[Check]:
