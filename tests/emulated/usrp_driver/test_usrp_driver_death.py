@@ -12,8 +12,8 @@ from hardware.registry import open_radio
 from hardware.vendor.device import Device
 from sdr_gsc.capture import Capture
 
-#: libuhd by itself takes up to 60 s; the user is promised 5, and a busy computer is forgiven some.
-PATIENCE_S = 8.0
+#: libuhd itself waits 60 s and more; this leaves room for a machine that is busy with other things.
+PATIENCE_S = 30.0
 EMULATOR = """
 import sys
 from hardware.emulation.air import Air
