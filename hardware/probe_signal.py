@@ -54,8 +54,8 @@ def probe(n_samples: int, seed: int, level_db: float = -15.0) -> np.ndarray:
     """
     generator = np.random.default_rng(seed)
     spectrum = generator.standard_normal(n_samples) + 1j * generator.standard_normal(n_samples)
-    spectrum[np.abs(np.fft.fftfreq(n_samples)) > _BAND / 2] = 0
-    samples = np.fft.ifft(spectrum)
+    spectrum[np.abs(fft.fftfreq(n_samples)) > _BAND / 2] = 0
+    samples = fft.ifft(spectrum)
     samples *= 10 ** (level_db / 20) / np.sqrt(np.mean(np.abs(samples) ** 2))
     rails = np.clip(np.stack([samples.real, samples.imag]), -0.99, 0.99)
     return (rails[0] + 1j * rails[1]).astype(np.complex64)

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..errors import DisconnectedError
+from ..errors import BadValueError, DisconnectedError
 from ..worker.areas import SharedArea
 from ..worker.framing import MessageLink
 from .faults import WorkerFaultError, error_from
@@ -26,6 +26,8 @@ __all__ = ["VendorWorker"]
 
 #: The interpreter and the library may take so long to load on a busy computer.
 _HELLO_S = 15.0
+#: Memory that one exchange may take: 268 million samples.
+_MOST_BYTES = 2 * 2**30
 #: An ended worker may take so long to give the device back.
 _FAREWELL_S = 2.5
 _CLOSED = "it was closed"
@@ -159,10 +161,17 @@ class VendorWorker:
         """Part of one of its areas, which grows as needed: complex64 of a shape.
 
         Raises:
+            BadValueError: more than a computer should lend to one exchange.
             DisconnectedError: the worker is gone.
         """
+        n_bytes = offset_bytes + 8 * math.prod(shape)
+        if n_bytes > _MOST_BYTES:
+            raise BadValueError(
+                f"{math.prod(shape)} samples at a time, with what is sent, take {n_bytes / 2**30:.3g} GiB",
+                f"stay below {_MOST_BYTES / 2**30:g} GiB, or use a stream",
+            )
         try:
-            area.grow(offset_bytes + 8 * math.prod(shape))
+            area.grow(n_bytes)
             return area.samples(offset_bytes, shape)
         except OSError as error:
             raise self._lost("sharing memory", error) from error
@@ -181,6 +190,11 @@ class VendorWorker:
         except (OSError, ValueError) as error:  # closed on this side, by another thread
             raise self._lost("stream", error) from error
         raise self._lost("stream", None)
+
+    def forget(self, link: socket.socket) -> None:
+        """Throw away what an earlier stream left in a link."""
+        while self.take(link, 1 << 16, 0.0):
+            continue
 
     def give(self, link: socket.socket, data: bytes) -> None:
         """Send bytes into a stream's link.

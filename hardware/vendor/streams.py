@@ -52,8 +52,7 @@ class BlockReader:
     """
 
     def __init__(self, worker: VendorWorker, block_samples: int, sample_rate_hz: float) -> None:
-        while worker.take(worker.receive_link, 1 << 16, 0.0):
-            pass  # what an earlier stream left
+        worker.forget(worker.receive_link)
         depth = max(_RECEIVE_DEPTH_S * sample_rate_hz, 8.0 * block_samples)
         blocks = math.ceil(depth / (_SLOTS * block_samples))
         slot_samples = blocks * block_samples
@@ -106,8 +105,7 @@ class BlockWriter:
     def __init__(
         self, worker: VendorWorker, n_channels: int, sample_rate_hz: float, check: Callable[[np.ndarray], None]
     ) -> None:
-        while worker.take(worker.transmit_link, 1 << 16, 0.0):
-            pass  # what an earlier stream left
+        worker.forget(worker.transmit_link)
         slot_samples = max(1024, round(_TRANSMIT_SLOT_S * sample_rate_hz))
         self.shape = (_SLOTS, n_channels, slot_samples)
         self.underflows = 0

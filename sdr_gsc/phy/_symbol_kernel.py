@@ -72,6 +72,7 @@ def demodulate_symbols(
     for s in range(count):
         if not usable[s]:
             values[s] = 0
+    # numpy's name, for scipy's takes no `out`: in compiled code both are rocket-fft, and single precision stays single.
     np.fft.fft(values, axis=1, norm="ortho", out=values)
 
 

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from hardware.errors import RadioBusyError
+from hardware.errors import BadValueError, RadioBusyError
 
 REPEATING = """
 import sys
@@ -99,3 +99,9 @@ def test_closing_breaks_off_what_another_thread_receives(brief_usrp, at):
     listener.join(30)
     assert not listener.is_alive()
     assert len(errors) == 1
+
+
+def test_more_than_memory_holds_is_refused_and_harms_nothing(pair):
+    with pytest.raises(BadValueError, match="GiB"):
+        pair.radio.capture(10**14)
+    assert pair.radio.capture(1000).samples.size == 1000
