@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sdr_gsc.diffusion.decoders import Decoder, open_decoder
+from sdr_gsc.diffusion.decoders import open_decoder
+from sdr_gsc.diffusion.decoding import Decoder
+from sdr_gsc.diffusion.options import DecoderOptions
 from sdr_gsc.metrics.distortion import psnr_db
 from sdr_gsc.seeding import TrialSeeds
 
@@ -79,7 +81,7 @@ def bench_decode(
 
 def _open(name: str, bench: Bench) -> Decoder:
     steps = _POSTERIOR_STEPS if name.startswith("posterior") else None
-    return open_decoder(name, bench.codec, bench.weights, steps=steps)
+    return open_decoder(name, bench.codec, bench.weights, DecoderOptions(steps=steps))
 
 
 def _model_mebibytes(folder: Path | None) -> float:

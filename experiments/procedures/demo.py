@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sdr_gsc.diffusion.decoders import Decoder, open_decoder
+from sdr_gsc.diffusion.decoders import open_decoder
+from sdr_gsc.diffusion.decoding import Decoder
+from sdr_gsc.diffusion.options import DecoderOptions
 from sdr_gsc.seeding import TrialSeeds
 from sdr_gsc.semantic.values import Reception
 
@@ -69,7 +71,10 @@ def run_demo(
             decoders[name] = plain[name]
         else:
             decoders[name] = open_decoder(
-                name, bench.codec, bench.weights, steps=settings.posterior_steps, samples=settings.posterior_samples
+                name,
+                bench.codec,
+                bench.weights,
+                DecoderOptions(steps=settings.posterior_steps, samples=settings.posterior_samples),
             )
     kept = settings if is_photograph(settings.image) else _relocated(settings)
     directory = RunDirectory.create(out, kept)
@@ -117,7 +122,7 @@ def _timed(settings: DemoSettings, name: str, bench: Bench, picture: np.ndarray)
     reception = _perfect(settings, bench, picture)
     generator = torch.Generator(bench.codec.device)
     samples = settings.posterior_samples
-    probe = open_decoder(name, bench.codec, bench.weights, steps=1, samples=samples)
+    probe = open_decoder(name, bench.codec, bench.weights, DecoderOptions(steps=1, samples=samples))
     seconds = min(probe.decode(reception, generator=generator.manual_seed(0)).timings_s["sample"] for _ in range(2))
     while samples > 1 and seconds * _FEWEST_STEPS > settings.posterior_budget_s:
         seconds, samples = seconds * (samples - 1) / samples, samples - 1

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sdr_gsc.diffusion.options import DecoderOptions
 from sdr_gsc.link import gather
 from sdr_gsc.recording.sigmf_reader import read_capture
 from sdr_gsc.seeding import TrialSeeds
@@ -44,7 +45,7 @@ def send(settings: SendSettings, out: Path | None = None, on_step: OnStep = quie
     """Send one picture; with `out`, leave a run directory."""
     picture = find_picture(settings.image)
     bench = Bench.open(settings.weights)
-    decoders = bench.decoders(settings.decoders, settings.realism)
+    decoders = bench.decoders(settings.decoders, DecoderOptions(realism=settings.realism))
     directory = None if out is None else RunDirectory.create(out, _relocated(settings))
     seeds = TrialSeeds(settings.seed, _TRIAL)
     transmitted = send_picture(

@@ -12,7 +12,9 @@ import torch
 
 from hardware.retrying import FailedAttempt
 from sdr_gsc.capture import Capture
-from sdr_gsc.diffusion.decoders import Decoder, open_decoder
+from sdr_gsc.diffusion.decoders import open_decoder
+from sdr_gsc.diffusion.decoding import Decoder
+from sdr_gsc.diffusion.options import DecoderOptions
 from sdr_gsc.diffusion.sampler import SamplerStep
 from sdr_gsc.errors import PictureError
 from sdr_gsc.link import PictureRequest, Prepared, gather, prepare
@@ -75,9 +77,9 @@ class Bench:
         folder = None if weights is None else Path(weights)
         return cls(codec=Codec.load(folder, device), weights=folder)
 
-    def decoders(self, names: tuple[str, ...], realism: float | None = None) -> dict[str, Decoder]:
-        """Open decoders by name, each once; `realism` of `refine`, where the card's is not wanted."""
-        return {name: open_decoder(name, self.codec, self.weights, realism=realism) for name in names}
+    def decoders(self, names: tuple[str, ...], options: DecoderOptions | None = None) -> dict[str, Decoder]:
+        """Open decoders by name, each once."""
+        return {name: open_decoder(name, self.codec, self.weights, options) for name in names}
 
 
 @dataclass(frozen=True, slots=True)

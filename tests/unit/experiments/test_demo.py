@@ -127,7 +127,7 @@ def test_the_posterior_takes_the_steps_that_fit(models, monkeypatch, budget_s, s
 
             return Result()
 
-    monkeypatch.setattr(demo, "open_decoder", lambda *args, steps, samples: Probe(samples))
+    monkeypatch.setattr(demo, "open_decoder", lambda name, codec, folder, options: Probe(options.samples))
     settings = DemoSettings(posterior_budget_s=budget_s, side_px=64, cbr=12)
     from experiments.procedures.photographs import find_picture
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sdr_gsc.diffusion.decoders import open_decoder
+from sdr_gsc.diffusion.options import DecoderOptions
 from sdr_gsc.diffusion.sampler import SamplerStep
 from sdr_gsc.errors import DescriptorError, SettingsError, WeightsError
 from sdr_gsc.semantic.codec import Codec
@@ -44,7 +45,7 @@ def test_every_decoder_returns_a_picture_of_the_right_size(
     codec: Codec, model_folder: Path, reception: Reception, name: str, nfe: int
 ) -> None:
     news: list[SamplerStep] = []
-    decoder = open_decoder(name, codec, model_folder, steps=3 if name.startswith("posterior") else None)
+    decoder = open_decoder(name, codec, model_folder, DecoderOptions(steps=3 if name.startswith("posterior") else None))
     result = decoder.decode(reception, generator=_generator(), on_step=news.append)
     assert decoder.name == result.decoder == name
     assert result.picture.shape == (72, 90, 3)
@@ -60,7 +61,7 @@ def test_every_decoder_returns_a_picture_of_the_right_size(
 def test_the_generator_decides_and_samples_give_a_deviation(
     codec: Codec, model_folder: Path, reception: Reception, name: str
 ) -> None:
-    decoder = open_decoder(name, codec, model_folder, steps=2, samples=3)
+    decoder = open_decoder(name, codec, model_folder, DecoderOptions(steps=2, samples=3))
     first, again, other = (decoder.decode(reception, generator=_generator(seed)) for seed in (1, 1, 2))
     assert (first.picture == again.picture).all()
     assert (first.picture != other.picture).any()
@@ -120,11 +121,13 @@ def test_weights_of_another_architecture_are_refused(model_folder: Path, tmp_pat
 
 def test_realism_runs_along_the_line_from_mean_to_draw(codec: Codec, model_folder: Path, reception: Reception) -> None:
     mean, between, draw = (
-        open_decoder("refine:3", codec, model_folder, realism=realism).decode(reception, generator=_generator()).picture
+        open_decoder("refine:3", codec, model_folder, DecoderOptions(realism=realism))
+        .decode(reception, generator=_generator())
+        .picture
         for realism in (0.0, 0.3, 1.0)
     )
     with pytest.raises(SettingsError, match="realism is 1.5"):
-        open_decoder("refine", codec, model_folder, realism=1.5)
+        open_decoder("refine", codec, model_folder, DecoderOptions(realism=1.5))
     inside = (mean > 0) & (mean < 1) & (draw > 0) & (draw < 1)
     assert inside.mean() > 0.9
     assert between[inside] == pytest.approx((0.7 * mean + 0.3 * draw)[inside], abs=1e-5)

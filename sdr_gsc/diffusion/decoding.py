@@ -1,0 +1,86 @@
+"""What all decoders share: their protocol, the estimate that they start from, and the way back to a picture."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DescriptorError
+from ..semantic.codec import Codec
+from ..semantic.decoder import Estimate
+from ..semantic.descriptor import Mapping
+from ..semantic.evidence import Evidence, evidence_of
+from ..semantic.values import Reception, Reconstruction
+from .sampler import OnStep, quietly
+
+__all__ = ["Decoder", "estimate_of", "reconstruction_of", "repeated"]
+
+
+class Decoder(Protocol):
+    """Anything that turns a reception into a picture."""
+
+    @property
+    def name(self) -> str:
+        """Name under which it was opened."""
+        ...
+
+    def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
+        """Decode one picture.
+
+        Args:
+            reception: what the receiver knows.
+            generator: source of everything random, on the codec's device.
+            on_step: called after each step of a sampler.
+
+        Raises:
+            DescriptorError: nothing was received, or it was sent by another codec or without symbols.
+        """
+        ...
+
+
+def estimate_of(codec: Codec, reception: Reception) -> tuple[Evidence, Estimate]:
+    """The evidence in a reception and the deterministic decoder's estimate from it."""
+    if reception.descriptor is not None:
+        if reception.descriptor.mapping is Mapping.CLASSICAL:
+            raise DescriptorError("a classical transmission carries a picture file and no symbols: decode its payload")
+        codec.check(reception.descriptor)
+    evidence = evidence_of(reception)
+    return evidence, codec.estimate(evidence)
+
+
+def repeated(values: Tensor, samples: int) -> Tensor:
+    """One picture, float [1, C, H, W], as a batch of the same, without copying it."""
+    return values.expand(samples, -1, -1, -1)
+
+
+def reconstruction_of(
+    name: str,
+    evidence: Evidence,
+    picture: Tensor,
+    predicted: Tensor,
+    nfe: int,
+    timings: dict[str, float],
+    drawn: Tensor | None = None,
+) -> Reconstruction:
+    """Crop the padding away and leave torch; one draw says nothing of the deviation, so the predicted one stands in."""
+
+    def cropped(planes: Tensor) -> np.ndarray:
+        inside = planes[:, :, : evidence.height, : evidence.width].clamp(0, 1)
+        return np.asarray(inside.permute(0, 2, 3, 1).float().cpu().numpy())
+
+    samples = cropped(drawn) if drawn is not None and drawn.shape[0] > 1 else None
+    if samples is None:
+        deviation = cropped(predicted)[0, :, :, 0]
+    else:
+        deviation = np.sqrt(np.mean(np.var(samples, axis=0, ddof=1), axis=-1)).astype(np.float32)
+    return Reconstruction(
+        picture=cropped(picture)[0],
+        decoder=name,
+        samples=samples,
+        standard_deviation=deviation,
+        nfe=nfe,
+        timings_s=timings,
+    )
