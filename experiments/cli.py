@@ -14,9 +14,11 @@ from sdr_gsc import __version__
 from sdr_gsc.errors import SdrGscError
 
 from .cli_bench import bench_app
+from .cli_calibrate import calibrate
 from .cli_console import fail, print_json, print_table, show_progress, split_names, step_listener
 from .cli_emulate import emulate
 from .cli_score import score
+from .cli_text import send_text
 from .cli_train import train_app
 
 __all__ = ["app", "main"]
@@ -30,7 +32,9 @@ app = App(
 app.command(bench_app)
 app.command(train_app)
 app.command(score)
+app.command(send_text)
 app.command(emulate)
+app.command(calibrate)
 
 Decoders = Annotated[
     list[str] | None,
@@ -94,6 +98,7 @@ def send(
     bench: str | None = None,
     attempts: int | None = None,
     digital_loopback: Annotated[bool | None, Parameter(negative="")] = None,
+    calibration: str | None = None,
     mapping: str | None = None,
     cbr: int | None = None,
     levels: int | None = None,
@@ -101,6 +106,15 @@ def send(
     esn0_db: float | None = None,
     decoder: Decoders = None,
     realism: float | None = None,
+    prior: str | None = None,
+    label: int | None = None,
+    prompt: str | None = None,
+    guidance: float | None = None,
+    codec: str | None = None,
+    codec_code: str | None = None,
+    objective: str | None = None,
+    task_share: float | None = None,
+    task_guidance: float | None = None,
     seed: int | None = None,
     weights: str | None = None,
     out: Path | None = None,
@@ -116,6 +130,7 @@ def send(
         bench: File that says what may be transmitted; bench.toml by default.
         attempts: Exchanges that are tried when the radio fails; 3 by default.
         digital_loopback: Stay inside the radio's chip, where it has such a path (AD9361); nothing is radiated.
+        calibration: Folder of records to apply, as sdr-gsc calibrate leaves them.
         mapping: direct, coded or classical.
         cbr: Inverse payload channel bandwidth ratio; 24 stands for 1/24.
         levels: Quantizer levels per real dimension (direct): 4, 8, 16 or 32.
@@ -123,6 +138,15 @@ def send(
         esn0_db: Es/N0 of a simulated channel, of this realization.
         decoder: Decoders that see the reception; refine by default.
         realism: Where refine stops between least squared error (0) and a draw (1); the model card's by default.
+        prior: Prior of posterior: folder that diffusers wrote, or guided-diffusion checkpoint.
+        label: Class that such a prior is told.
+        prompt: Text that such a prior is told, or a .safetensors file of its embeddings.
+        guidance: Scale of classifier-free guidance.
+        codec: Folder of another codec, with codec.toml.
+        codec_code: Python file with the classes of that codec; it is run.
+        objective: human (the picture), machine (a task vector alone) or agent (both); human by default.
+        task_share: Least share of the symbols for the task vector, 0 to 1; by default human 0, machine 1, agent 0.5.
+        task_guidance: Weight of the task vector in posterior (1: the likelihood itself); 0 by default, not used.
         seed: Everything random follows from it.
         weights: Folder with other weights than the shipped ones.
         out: Leave a run directory there.
@@ -132,8 +156,11 @@ def send(
 
     values = dict(
         image=image, radio=radio, tx=tx, rx=rx, bench=bench, attempts=attempts, digital_loopback=digital_loopback,
+        calibration=calibration,
         mapping=mapping, cbr=cbr, levels=levels, mcs=mcs, esn0_db=esn0_db,
-        decoders=split_names(decoder), realism=realism, seed=seed, weights=weights,
+        prior=prior, label=label, prompt=prompt, guidance=guidance, codec=codec, codec_code=codec_code,
+        decoders=split_names(decoder), realism=realism, objective=objective, task_share=task_share,
+        task_guidance=task_guidance, seed=seed, weights=weights,
     )  # fmt: skip
     from .cli_runs import run_send_command
 
@@ -148,6 +175,7 @@ def run(
     quick: Annotated[bool, Parameter(negative="")] = False,
     out: Path | None = None,
     weights: str | None = None,
+    calibration: str | None = None,
     json: Json = False,
 ) -> int:
     """Run a configuration: a grid of transmissions, resumed where it was stopped. Exit status 1: not what it expects.
@@ -157,11 +185,12 @@ def run(
         quick: A smaller grid, for a first look.
         out: Run directory; default: runs/NAME.
         weights: Folder with other weights than the shipped ones.
+        calibration: Folder of records to apply, as sdr-gsc calibrate leaves them.
         json: Print one JSON object and nothing else.
     """
     from .cli_runs import run_config_command
 
-    return run_config_command(config, quick=quick, out=out, weights=weights, as_json=json)
+    return run_config_command(config, quick=quick, out=out, weights=weights, calibration=calibration, as_json=json)
 
 
 @app.command

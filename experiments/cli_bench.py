@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Parameter
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .benchmarks.rows import Row
 
 __all__ = ["bench_app"]
+
+_Number = TypeVar("_Number", int, float)
 
 bench_app = App(name="bench", help="Measure speed beside anchors. Exit status 1: a target is missed.")
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object and nothing else.")]
@@ -70,32 +72,83 @@ def phy(
 @bench_app.command
 def decode(
     *,
+    quick: Annotated[bool, Parameter(name="--quick", negative="")] = False,
+    effort: float | None = None,
     decoder: Annotated[list[str] | None, Parameter(name=["--decoder", "--decoders"])] = None,
+    cbr: Annotated[list[str] | None, Parameter(name="--cbr")] = None,
+    esn0_db: Annotated[list[str] | None, Parameter(name="--esn0-db")] = None,
+    channel: Annotated[list[str] | None, Parameter(name=["--channel", "--channels"])] = None,
     weights: str | None = None,
+    single_rate: str | None = None,
     device: str = "cpu",
     side_px: int = 256,
-    repetitions: int = 3,
+    seed: int = 1,
+    page: Path | None = None,
     json: Json = False,
 ) -> int:
-    """Decoders: seconds, evaluations and PSNR per picture.
+    """Decoders on photographs that no training has seen, over rates, Es/N0 and channels, beside picture files.
 
     Args:
-        decoder: Which decoders; all by default.
+        quick: Fewer points and solvers: minutes on two cores; every target has its row all the same.
+        effort: Work spent; 1 gives the figures of docs/decoders.md and takes hours, 0.1 is --quick, 0.01 a smoke test.
+        decoder: Which decoders; repeat, or a,b. All by default.
+        cbr: Inverse payload CBR; repeat, or a,b; 48 and 24 by default.
+        esn0_db: Es/N0 in dB; repeat, or a,b; 0, 5, 10 and 15 by default.
+        channel: awgn, office, office-erased; all by default.
         weights: Folder with other weights than the shipped ones.
-        device: torch device.
-        side_px: Side of the picture.
-        repetitions: Of each decoder; medians are taken.
+        single_rate: Folder with a codec trained for one rate, to compare with.
+        device: torch device; cuda measures speed on the GPU too.
+        side_px: Side of the photographs; targets hold for 256.
+        seed: Everything random follows from it.
+        page: Write all figures and plots as a Markdown page too, pictures into images/ beside it.
         json: Print one JSON object and nothing else.
     """
-    from .benchmarks.decode import DECODERS, bench_decode
+    import time
 
+    from .benchmarks.decode import bench_decode
+    from .benchmarks.decode_plan import QUICK_EFFORT, plan_of
+    from .benchmarks.decode_rows import figure_rows
+    from .benchmarks.decode_targets import judged_rows
+    from .procedures.environment import describe_environment
+
+    if quick and effort is not None:
+        from sdr_gsc.errors import SettingsError
+
+        raise SettingsError(f"--quick is --effort {QUICK_EFFORT:g}; leave one of them out")
+    spent = effort if effort is not None else QUICK_EFFORT if quick else 1.0
+    plan = plan_of(
+        effort=spent, decoders=split_names(decoder), cbr=_numbers(cbr, "--cbr", int),
+        esn0_db=_numbers(esn0_db, "--esn0-db", float), channels=split_names(channel), side_px=side_px,
+        single_rate=single_rate,
+    )  # fmt: skip
+    began = time.perf_counter()
     with show_progress("bench decode") as watch:
-        rows = bench_decode(
-            weights=weights, device=device, side_px=side_px, repetitions=_positive(repetitions),
-            names=split_names(decoder) or DECODERS,
-            on_step=lambda done, count: watch.advance("bench decode", done, count),
+        found = bench_decode(
+            plan, weights=weights, device=device, seed=seed,
+            on_step=lambda stage, done, count: watch.advance(f"bench decode: {stage}", done, count),
         )  # fmt: skip
-    return _print(rows, {"device": device}, torch_threads=True, as_json=json)
+    seconds = time.perf_counter() - began
+    judged = judged_rows(found)
+    notes = dict(found.notes) | judged.reasons
+    if page is not None:
+        from .benchmarks.decode_page import write_page
+
+        environment = describe_environment() | {"device": device}
+        said = ["--quick" if quick else f"--effort {spent:g}"]
+        for option, given in (
+            ("--decoder", decoder), ("--cbr", cbr), ("--esn0-db", esn0_db), ("--channel", channel),
+        ):  # fmt: skip
+            said += [f"{option} {','.join(split_names(given) or ())}"] if given else []
+        said += [] if device == "cpu" else [f"--device {device}"]
+        said += [] if side_px == 256 else [f"--side-px {side_px}"]
+        said += [] if seed == 1 else [f"--seed {seed}"]
+        command = f"sdr-gsc bench decode {' '.join(said)} --page docs/{page.name}"
+        write_page(page, found, judged, environment, command, seconds)
+    rows = [*judged.rows, *figure_rows(found)] if json else judged.rows
+    further = {"device": device, "effort": spent, "seed": seed, "seconds": seconds, "notes": notes}
+    for name, text in notes.items() if not json else ():
+        print(f"sdr-gsc: {name}: {text}", file=sys.stderr)
+    return _print(rows, further, torch_threads=True, as_json=json)
 
 
 @bench_app.command
@@ -144,6 +197,17 @@ def radio(
             on_step=lambda name, done, count: watch.advance(f"bench radio: {name}", done, count),
         )  # fmt: skip
     return _print(rows, {"seconds": seconds, "live_s": live_s}, torch_threads=False, as_json=json)
+
+
+def _numbers(given: list[str] | None, option: str, kind: type[_Number]) -> tuple[_Number, ...] | None:
+    """Numbers from repeated options and comma lists."""
+    from sdr_gsc.errors import SettingsError
+
+    names = split_names(given)
+    try:
+        return None if names is None else tuple(kind(name) for name in names)
+    except ValueError as error:
+        raise SettingsError(f"{option} is {','.join(names or ())}; needed numbers") from error
 
 
 def _positive(repetitions: int) -> int:

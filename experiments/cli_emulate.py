@@ -20,6 +20,8 @@ def emulate(
     ppm: Annotated[list[float] | None, Parameter(name="--ppm")] = None,
     fault: Annotated[list[str] | None, Parameter(name="--fault")] = None,
     seed: int = 0,
+    impaired: int | None = None,
+    noise_dbfs: float = -70.0,
     port: int = 0,
     json: Annotated[bool, Parameter(name="--json", negative="", help="Print the addresses as one JSON line.")] = False,
 ) -> int:
@@ -33,6 +35,8 @@ def emulate(
         ppm: How fast each radio's clock runs; repeat, in the order of the radios.
         fault: A fault of the radios, NAME=VALUE, such as fault_rate=0.01; repeat.
         seed: Everything random follows from it.
+        impaired: Seed of the radios' hidden imperfections, for calibrations; by default they are perfect.
+        noise_dbfs: Noise floor at a receive gain of 40 dB, where the channel has no Es/N0.
         port: Of the first radio; a free one by default.
         json: Print the addresses as one JSON line.
     """
@@ -44,7 +48,7 @@ def emulate(
     setting = EmulatedSetting(
         kinds=tuple(name for item in radios for name in item.split(",") if name),
         channel=profile, channel_settings=settings, clock_ppm=ppm or (),
-        faults=_pairs(fault or (), "--fault"), seed=seed, port=port,
+        faults=_pairs(fault or (), "--fault"), seed=seed, impaired=impaired, noise_dbfs=noise_dbfs, port=port,
     )  # fmt: skip
     previous = signal.signal(signal.SIGTERM, _end)
     try:

@@ -78,16 +78,26 @@ def print_answer(answer: Answer, *, as_json: bool) -> int:
         print_table("", (f"{result['mapping']} over {result['radio']}", ""), link)
         table = metrics_table([result])
         print_table("", ("\n" + table.head[0], *table.head[1:]), table.rows)
+        task = result.get("task")
+        if isinstance(task, dict):
+            rows = [(name.replace("_", " "), str(value)) for name, value in task.items() if value not in (None, {})]
+            print_table("", ("\ntask", ""), rows)
     if not answer.received:
         print("sdr-gsc: nothing was received", file=sys.stderr)
     return 0 if answer.received else 1
 
 
-def run_config_command(config: Path, *, quick: bool, out: Path | None, weights: str | None, as_json: bool) -> int:
+def run_config_command(
+    config: Path, *, quick: bool, out: Path | None, weights: str | None, as_json: bool, calibration: str | None = None
+) -> int:
     """Whatever a configuration file describes."""
     settings = located(read_settings(config), config.parent)
     if weights is not None:
         settings = settings.model_copy(update={"weights": str(Path(weights).resolve())})
+    if calibration is not None:
+        if isinstance(settings, DemoSettings):
+            raise SettingsError(f"{config} describes a demonstration, which takes no calibration: leave it out")
+        settings = settings.model_copy(update={"calibration": str(Path(calibration).resolve())})
     if isinstance(settings, SweepSettings):
         resolved = settings.resolved(quick=quick)
         plan(resolved)

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from sdr_gsc.errors import SettingsError
 
 from .cli_console import show_progress
+from .cli_train_course import Effort, ShortEffort, codec_for, open_course, own_folder
 
-__all__ = ["Effort", "train_app"]
+__all__ = ["train_app"]
 
 train_app = App(name="train", help="Train the shipped models again, or your own.")
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effort:
-    """How long, how fast, and from which seed.
-
-    Attributes:
-        steps: Optimizer steps in all.
-        batch: Crops per step.
-        side_px: Side of a crop, a multiple of 16.
-        learning_rate: Peak rate.
-        seed: Everything random follows from it.
-        device: torch device.
-        threads: CPU threads.
-    """
-
-    steps: int = 20_000
-    batch: int = 8
-    side_px: int = 128
-    learning_rate: float = 6e-4
-    seed: int = 0
-    device: str = "cpu"
-    threads: int = 2
-
-    def check(self) -> None:
-        """Refuse what no training can use."""
-        if min(self.steps, self.batch, self.threads) < 1 or self.seed < 0 or not self.learning_rate > 0:
-            raise SettingsError(
-                f"steps {self.steps}, batch {self.batch}, threads {self.threads}, learning rate {self.learning_rate}, "
-                f"seed {self.seed}; needed positive numbers (the seed may be 0)"
-            )
-        if not 16 <= self.side_px <= 256 or self.side_px % 16:
-            raise SettingsError(f"side_px is {self.side_px}; needed a multiple of 16 from 16 to 256")
 
 
 @train_app.command
@@ -85,6 +51,7 @@ def codec(
     /,
     *,
     start: Path | None = None,
+    rate: int | None = None,
     out: Path = Path("models"),
     effort: Effort = Effort(),  # noqa: B008
 ) -> int:
@@ -93,6 +60,7 @@ def codec(
     Args:
         pictures: Folder of pictures.
         start: Folder of a codec to go on from.
+        rate: Train at this inverse CBR alone, for comparison with the model of all rates.
         out: Folder for weights, card and checkpoint.
         effort: How long, how fast, and from which seed.
     """
@@ -101,33 +69,24 @@ def codec(
     from sdr_gsc.semantic.rate import rate_by_cbr
 
     from .training.codec import CodecModel, evaluate_codec, train_codec
-    from .training.loop import LoopSettings
-    from .training.pictures import PictureSet, held_out_photographs
-    from .training.shipping import Provenance, describe_pictures, ship
+    from .training.pictures import held_out_photographs
 
+    only = None if rate is None else rate_by_cbr(rate)
     before = None if start is None else Codec.load(start)
-    command = _command("codec", effort)
-    if before is not None:
-        command += f"; went on from the weights with SHA-256 {before.card.sha256}, {before.card.trained_with}"
-    with show_progress("reading pictures") as watch:
-        found = PictureSet.load(pictures, lambda done, count: watch.advance("reading pictures", done, count))
-        watch.stage("training the codec")
+    with open_course("codec", "codec", pictures, out, effort) as course:
+        if rate is not None:
+            course.notes = f" --rate {rate}"
+        if before is not None:
+            course.notes += f"; went on from the weights with SHA-256 {before.card.sha256}, {before.card.trained_with}"
         model = train_codec(
-            found, LoopSettings(**asdict(effort)), _checkpoint(out, "codec"),
-            lambda news: watch.advance(f"codec, loss {news.loss:.3f}", news.step, news.steps),
-            None if before is None else CodecModel.of(before),
+            course.pictures, course.settings, course.checkpoint, course.show,
+            None if before is None else CodecModel.of(before), only_rate=only,
         )  # fmt: skip
-        watch.stage("measuring on held-out photographs")
+        course.watch.stage("measuring on held-out photographs")
         held_out = held_out_photographs().to(effort.device)
-        metrics = {
-            f"psnr_db_cbr{cbr}_10db": evaluate_codec(model, held_out, rate_by_cbr(cbr), 10.0)
-            for cbr in (96, 48, 24, 12)
-        }
-        card = ship(
-            "codec", model, out,
-            Provenance(describe_pictures(pictures, len(found.pictures)), command, metrics=metrics),
-        )  # fmt: skip
-    return _done(out / card.file, metrics)
+        for cbr in (96, 48, 24, 12) if rate is None else (rate,):
+            course.metrics[f"psnr_db_cbr{cbr}_10db"] = evaluate_codec(model, held_out, rate_by_cbr(cbr), 10.0)
+        return course.ship(model)
 
 
 @train_app.command
@@ -154,30 +113,126 @@ def refine(
     effort.check()
     if not (0 < kappa <= 1 and 0 <= realism <= 1):
         raise SettingsError(f"kappa is {kappa} and realism {realism}; needed numbers in 0…1, kappa above 0")
-    from sdr_gsc.semantic.codec import Codec
+    from .training.codec import CodecModel
+    from .training.refine import train_refine
+
+    trained = codec_for(codec_folder, out)
+    with open_course("refine", "refine", pictures, out, effort) as course:
+        model = CodecModel.of(trained)
+        bridge = train_refine(model, course.pictures, course.settings, course.checkpoint, course.show)
+        return course.ship(bridge, trained.card.sha256, {"kappa": kappa, "realism": realism})
+
+
+@train_app.command
+def distil(
+    pictures: Path,
+    /,
+    *,
+    codec_folder: Annotated[Path | None, Parameter(name="--codec")] = None,
+    start: Path | None = None,
+    squared: float = 1.0,
+    adversarial: float = 0.3,
+    matching: float = 0.2,
+    consistency: float = 0.0,
+    kappa: float = 0.5,
+    noise: float = 0.0,
+    psnr_loss_db: float = 0.7,
+    out: Path = Path("models"),
+    effort: Effort = Effort(),  # noqa: B008
+) -> int:
+    """Distil a trained bridge, so that one evaluation gives a realistic picture.
+
+    Args:
+        pictures: Folder of pictures.
+        codec_folder: Folder of the codec; default: the output folder if it holds one, else the shipped codec.
+        start: Folder of the trained `refine` to go on from; default: the output folder if it holds one, else shipped.
+        squared: Weight of the squared error, relative to the predicted one.
+        adversarial: Weight of the critic's verdict.
+        matching: Weight of the distance between the critic's features.
+        consistency: Weight of the distance between estimates along the bridge.
+        kappa: Strength of the bridge: noise relative to the predicted error, above 0, at most 1.
+        noise: Noise at the start relative to the bridge's own, 0…1.
+        psnr_loss_db: The card's realism is the largest that costs no more PSNR than this on the training pictures.
+        out: Folder for weights, card and checkpoint.
+        effort: How long, how fast, and from which seed.
+    """
+    effort.check()
+    from sdr_gsc.diffusion.models import load_bridge
+    from sdr_gsc.semantic.rate import rate_by_cbr
 
     from .training.codec import CodecModel
-    from .training.loop import LoopSettings
-    from .training.pictures import PictureSet
-    from .training.refine import train_refine
-    from .training.shipping import Provenance, describe_pictures, ship
+    from .training.distil import Balance, balanced_realism, distilled_psnr_db, train_distil
+    from .training.pictures import held_out_photographs
 
-    own = out if (out / "codec.safetensors").is_file() else None
-    trained = Codec.load(codec_folder or own)
-    model = CodecModel.of(trained)
-    with show_progress("reading pictures") as watch:
-        found = PictureSet.load(pictures, lambda done, count: watch.advance("reading pictures", done, count))
-        watch.stage("training the bridge")
-        bridge = train_refine(
-            model, found, LoopSettings(**asdict(effort)), _checkpoint(out, "refine"),
-            lambda news: watch.advance(f"refine, loss {news.loss:.3f}", news.step, news.steps),
+    balance = Balance(squared, adversarial, matching, consistency, kappa, noise)
+    trained = codec_for(codec_folder, out)
+    before, origin = load_bridge(trained, start or own_folder(out, "refine"))
+    with open_course("distil", "consistency", pictures, out, effort) as course:
+        model = CodecModel.of(trained)
+        bridge = train_distil(
+            model, before, course.pictures, course.settings, balance, course.checkpoint, course.show
         )  # fmt: skip
-        provenance = Provenance(
-            describe_pictures(pictures, len(found.pictures)), _command("refine", effort),
-            codec_sha256=trained.card.sha256, settings={"kappa": kappa, "realism": realism},
+        course.watch.stage("finding the realism")
+        realism = balanced_realism(model, bridge, course.pictures, course.settings, balance, psnr_loss_db)
+        course.watch.stage("measuring on held-out photographs")
+        held_out = held_out_photographs().to(effort.device)
+        for cbr in (48, 24):
+            plain, made = distilled_psnr_db(model, bridge, held_out, rate_by_cbr(cbr), 10.0, balance, (0.0, realism))
+            course.metrics |= {f"mmse_psnr_db_cbr{cbr}_10db": plain, f"psnr_db_cbr{cbr}_10db": made}
+        flags = " ".join(f"--{key} {value}" for key, value in asdict(balance).items())
+        course.notes = f" {flags} --psnr-loss-db {psnr_loss_db}; went on from refine with SHA-256 {origin.sha256}"
+        return course.ship(bridge, trained.card.sha256, {"kappa": kappa, "noise": noise, "realism": realism})
+
+
+@train_app.command
+def adapt(
+    pictures: Path,
+    /,
+    *,
+    what: Literal["decoder", "refine"] = "decoder",
+    codec_folder: Annotated[Path | None, Parameter(name="--codec")] = None,
+    start: Path | None = None,
+    out: Path = Path("adapted"),
+    effort: ShortEffort = ShortEffort(),  # noqa: B008
+) -> int:
+    """Adapt the receiver to pictures of a new kind, of which it has a few; the sender goes on as before.
+
+    Args:
+        pictures: Folder of pictures of that kind.
+        what: The deterministic decoder, or the bridge on top of it.
+        codec_folder: Folder of the codec; default: the output folder if it holds one, else the shipped codec.
+        start: For `refine`, folder of the bridge to go on from; default: the output folder's, else the shipped one.
+        out: Folder for weights, card and checkpoint.
+        effort: How long, how fast, and from which seed.
+    """
+    effort.check()
+    import numpy as np
+
+    from sdr_gsc.diffusion.models import load_bridge
+
+    from .training.adapt import adapt_decoder, adapt_refine, decoder_gain
+    from .training.codec import CodecModel
+    from .training.pictures import held_out_photographs
+
+    trained = codec_for(codec_folder, out)
+    if what == "decoder":
+        with open_course(f"adapt --what {what}", "codec", pictures, out, effort) as course:
+            before = CodecModel.of(trained).to(effort.device)
+            model = adapt_decoder(before, course.pictures, course.settings, course.checkpoint, course.show)
+            course.watch.stage("measuring")
+            own = course.pictures.crops(8, 128, np.random.default_rng(effort.seed))
+            sets = {"own_pictures": own.to(effort.device), "photographs": held_out_photographs().to(effort.device)}
+            course.metrics |= decoder_gain(before, model, sets)
+            course.notes = f"; went on from the codec with SHA-256 {trained.card.sha256}"
+            # On the air it goes by the hash of the sender's codec, also where it had been adapted before.
+            return course.ship(model, trained.card.codec_sha256 or trained.card.sha256)
+    bridge, card = load_bridge(trained, start or own_folder(out, "refine"))
+    with open_course(f"adapt --what {what}", "refine", pictures, out, effort) as course:
+        adapted = adapt_refine(
+            CodecModel.of(trained), bridge, course.pictures, course.settings, course.checkpoint, course.show
         )  # fmt: skip
-        card = ship("refine", bridge, out, provenance)
-    return _done(out / card.file, {})
+        course.notes = f"; went on from the bridge with SHA-256 {card.sha256}"
+        return course.ship(adapted, trained.card.sha256, card.settings)
 
 
 @train_app.command
@@ -190,39 +245,13 @@ def prior(pictures: Path, /, *, out: Path = Path("models"), effort: Effort = Eff
         effort: How long, how fast, and from which seed.
     """
     effort.check()
-    from .training.loop import LoopSettings
-    from .training.pictures import PictureSet, held_out_photographs
+    from .training.pictures import held_out_photographs
     from .training.prior import evaluate_prior, train_prior
-    from .training.shipping import Provenance, describe_pictures, ship
 
-    with show_progress("reading pictures") as watch:
-        found = PictureSet.load(pictures, lambda done, count: watch.advance("reading pictures", done, count))
-        watch.stage("training the prior")
-        model = train_prior(
-            found, LoopSettings(**asdict(effort)), _checkpoint(out, "prior"),
-            lambda news: watch.advance(f"prior, loss {news.loss:.3f}", news.step, news.steps),
-        )  # fmt: skip
-        watch.stage("measuring on held-out photographs")
+    with open_course("prior", "prior", pictures, out, effort) as course:
+        model = train_prior(course.pictures, course.settings, course.checkpoint, course.show)
+        course.watch.stage("measuring on held-out photographs")
         held_out = held_out_photographs().to(effort.device)
-        metrics = {f"psnr_db_sigma_{sigma}": evaluate_prior(model, held_out, sigma) for sigma in (0.1, 0.2, 0.5)}
-        card = ship(
-            "prior", model, out,
-            Provenance(describe_pictures(pictures, len(found.pictures)), _command("prior", effort), metrics=metrics),
-        )  # fmt: skip
-    return _done(out / card.file, metrics)
-
-
-def _checkpoint(out: Path, name: str) -> Path:
-    return out / "checkpoints" / f"{name}.pt"
-
-
-def _command(name: str, effort: Effort) -> str:
-    flags = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in asdict(effort).items())
-    return f"sdr-gsc train {name} PICTURES {flags}"
-
-
-def _done(path: Path, metrics: dict[str, float]) -> int:
-    for name, value in metrics.items():
-        print(f"{name}: {value:.2f}", file=sys.stderr)
-    print(path)
-    return 0
+        for sigma in (0.1, 0.2, 0.5):
+            course.metrics[f"psnr_db_sigma_{sigma}"] = evaluate_prior(model, held_out, sigma)
+        return course.ship(model)

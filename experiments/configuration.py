@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sdr_gsc.errors import SettingsError
 from sdr_gsc.phy.coding.mcs import MCS_TABLE
+from sdr_gsc.semantic.objective import Objective, default_task_share
 from sdr_gsc.semantic.rate import rate_by_cbr
 
 __all__ = [
@@ -19,10 +20,12 @@ __all__ = [
     "ExpectSettings",
     "GridSettings",
     "LinkSettings",
+    "ModelSettings",
     "QuickSettings",
     "SendSettings",
     "SeriesSettings",
     "SweepSettings",
+    "TextSettings",
     "checked",
     "read_settings",
     "write_settings",
@@ -53,6 +56,8 @@ class LinkSettings(_Settings):
         levels: quantizer levels per real dimension, for `direct`.
         mcs: modulation and coding scheme, for `coded` and `classical`.
         design_esn0_db: Es/N0 that the sender says it designed for.
+        objective: whom the transmission serves; `machine` and `agent` send a task vector, by `direct` only.
+        task_share: least share of the symbols for the task vector; None takes the objective's own.
     """
 
     mapping: MappingName = "direct"
@@ -60,11 +65,66 @@ class LinkSettings(_Settings):
     levels: Levels = 16
     mcs: McsIndex = 0
     design_esn0_db: Annotated[float, Field(ge=-100, le=100)] = 10.0
+    objective: Literal["human", "machine", "agent"] = "human"
+    task_share: Annotated[float, Field(ge=0, le=1)] | None = None
 
     _rate = field_validator("cbr")(_known_rate)
 
+    @property
+    def has_task(self) -> bool:
+        """Whether a task vector is sent."""
+        share = default_task_share(Objective(self.objective)) if self.task_share is None else self.task_share
+        return share > 0
 
-class SendSettings(LinkSettings):
+    @model_validator(mode="after")
+    def _task(self) -> LinkSettings:
+        if self.objective == "human" and self.task_share:
+            raise ValueError(
+                f"task_share is {self.task_share:g}, but objective human sends no task vector; choose agent or machine"
+            )
+        if self.has_task and self.mapping != "direct":
+            raise ValueError(
+                f"objective {self.objective} sends its task vector by mapping direct; mapping is {self.mapping}"
+            )
+        return self
+
+
+class ModelSettings(_Settings):
+    """Models of others in the place of ours.
+
+    Attributes:
+        prior: of `posterior`: folder that diffusers wrote, or guided-diffusion checkpoint; None takes the shipped one.
+        label: class that the prior is told, where it knows classes.
+        prompt: text that the prior is told, or the file of its embeddings, where it knows texts.
+        guidance: scale of classifier-free guidance, of `refine` and of priors that know texts; see DecoderOptions.
+        codec: folder with ``codec.toml``; None takes our own codec.
+        codec_code: Python file with the classes of `codec`; it is run.
+    """
+
+    prior: str | None = None
+    label: Annotated[int, Field(ge=0)] | None = None
+    prompt: str | None = None
+    guidance: Annotated[float, Field(ge=0)] | None = None
+    codec: str | None = None
+    codec_code: str | None = None
+
+    @model_validator(mode="after")
+    def _models(self) -> ModelSettings:
+        if self.prior is None and (self.label is not None or self.prompt is not None):
+            raise ValueError("label and prompt are told to a prior; give prior too")
+        if self.codec is None and self.codec_code is not None:
+            raise ValueError("codec_code goes with codec, the folder of its weights")
+        return self
+
+    def relocated(self, folder: Path) -> dict[str, str]:
+        """Paths of the models, resolved from `folder`, by the names of their settings."""
+        paths = {"prior": self.prior, "codec": self.codec, "codec_code": self.codec_code}
+        if self.prompt is not None and self.prompt.endswith(".safetensors"):
+            paths["prompt"] = self.prompt
+        return {name: str((folder / path).resolve()) for name, path in paths.items() if path is not None}
+
+
+class SendSettings(LinkSettings, ModelSettings):
     """One transmission of one picture.
 
     Attributes:
@@ -76,11 +136,13 @@ class SendSettings(LinkSettings):
         bench: what may be transmitted; None looks for bench.toml in the usual places.
         attempts: exchanges that are tried when the radio fails.
         digital_loopback: stay inside the radio's chip, where it has such a path; nothing is radiated.
+        calibration: folder of records to apply; None applies none.
         esn0_db: Es/N0 of a simulated channel; None keeps the profile's own.
         decoders: names of the decoders that see the reception.
         realism: where `refine` stops between conditional mean (0) and posterior draw (1); None: the model card's.
         seed: everything random follows from it.
         weights: folder with other weights than the shipped ones.
+        task_guidance: of `posterior`, weight of the task vector's likelihood, 0 leaves it out; see DecoderOptions.
     """
 
     kind: Literal["send"] = "send"
@@ -91,17 +153,50 @@ class SendSettings(LinkSettings):
     bench: str | None = None
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     digital_loopback: bool = False
+    calibration: str | None = None
     esn0_db: EsN0Db | None = None
     decoders: Names = ("refine",)
     realism: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Seed = 0
     weights: str | None = None
 
+    task_guidance: Annotated[float, Field(ge=0)] = 0.0
+
     @model_validator(mode="after")
     def _pair(self) -> SendSettings:
+        if self.task_guidance > 0 and not self.has_task:
+            raise ValueError("task_guidance needs a task vector; choose objective agent")
         if (self.tx is None) != (self.rx is None):
             raise ValueError("tx and rx go together; for one radio that does both, use radio")
         return self
+
+
+class TextSettings(_Settings):
+    """One transmission of one sentence.
+
+    Attributes:
+        sentence: any text with a word in it.
+        radio: address of the radio that sends and listens.
+        bench: what may be transmitted; None looks for bench.toml in the usual places.
+        esn0_db: Es/N0 of a simulated channel; None keeps the profile's own.
+        symbols: complex symbols for the sentence.
+        levels: quantizer levels per real dimension.
+        candidates: text file of the sentences that the receiver knows.
+        model: folder of another sentence model than the default.
+        judge: folder of the sentence model that judges; None: the one that sends.
+        seed: everything random follows from it.
+    """
+
+    sentence: Annotated[str, Field(pattern=r"\S", max_length=100_000)]
+    radio: str = "loopback:office"
+    bench: str | None = None
+    esn0_db: EsN0Db | None = None
+    symbols: Annotated[int, Field(ge=1, le=32768)] = 192
+    levels: Levels = 16
+    candidates: str | None = None
+    model: str | None = None
+    judge: str | None = None
+    seed: Seed = 0
 
 
 class DemoSettings(_Settings):
@@ -202,13 +297,14 @@ class ExpectSettings(_Settings):
     wrong_headers: Annotated[int, Field(ge=0)] | None = None
 
 
-class SweepSettings(_Settings):
+class SweepSettings(ModelSettings):
     """A grid of transmissions.
 
     Attributes:
         kind: tells configuration files apart.
         name: heading of the report, and folder under ``runs`` where none is named.
         radio: address of the radio.
+        calibration: folder of records to apply; None applies none.
         side_px: photographs of scikit-image are cropped and scaled to squares of this side.
         seed: run seed; a trial draws from it and its own id alone.
         grid: what varies.
@@ -221,6 +317,7 @@ class SweepSettings(_Settings):
     kind: Literal["sweep"] = "sweep"
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
     radio: str = "loopback:ideal"
+    calibration: str | None = None
     side_px: Annotated[int, Field(ge=16, le=4096)] = 256
     seed: Seed = 0
     grid: GridSettings = GridSettings()

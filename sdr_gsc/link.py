@@ -22,11 +22,15 @@ from .semantic.codec import CODEC_ID, Codec
 from .semantic.coded import coded_payload, encode_within, received_points
 from .semantic.descriptor import NO_MCS, Descriptor, Mapping
 from .semantic.mapping import constellation_points
+from .semantic.objective import NO_PICTURE, Objective, split_budget
 from .semantic.picture import MAX_PIXELS, MIN_SIDE_PX, as_tensor
 from .semantic.rate import RATES, Rate, symbols_per_picture
-from .semantic.values import Reception
+from .semantic.task import TaskModel
+from .semantic.task_symbols import encode_with_task
+from .semantic.text import MAX_TEXT_SYMBOLS, TEXT_CODEC_ID
+from .semantic.values import Reception, SemanticSymbols
 
-__all__ = ["Air", "Prepared", "PictureRequest", "gather", "prepare", "transfer"]
+__all__ = ["Air", "Prepared", "PictureRequest", "Ready", "gather", "prepare", "prepare_symbols", "transfer"]
 
 
 class Air(Protocol):
@@ -49,6 +53,8 @@ class PictureRequest:
         picture_id: 0…65535.
         interleaver_seed: 0…65535.
         design_esn0_db: Es/N0 that the sender designs for.
+        objective: whom the transmission serves; all but `human` send a task vector, by `direct` only.
+        task_share: least share of the symbols that the task vector gets; None takes the objective's own.
     """
 
     mapping: Mapping
@@ -58,6 +64,17 @@ class PictureRequest:
     picture_id: int = 0
     interleaver_seed: int = 0
     design_esn0_db: float = 10.0
+    objective: Objective = Objective.HUMAN
+    task_share: float | None = None
+
+
+class Ready(Protocol):
+    """Anything whose samples can be sent."""
+
+    @property
+    def transmission(self) -> Transmission:
+        """Its samples."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +94,29 @@ class Prepared:
     cbr_effective: float
 
 
-def prepare(picture: np.ndarray, request: PictureRequest, codec: Codec, transmitter: Transmitter) -> Prepared:
+def prepare_symbols(symbols: SemanticSymbols, transmitter: Transmitter) -> tuple[Descriptor, Transmission]:
+    """Plan the frames of `direct` symbols and modulate them."""
+    n_frames = len(frame_plan(symbols.descriptor.n_symbols, transmitter.frame_symbols))
+    descriptor = replace(symbols.descriptor, n_frames=n_frames)
+    points = constellation_points(symbols)
+    return descriptor, transmitter.transmit_symbols(points, descriptor.pack(), descriptor.interleaver_seed)
+
+
+def prepare(
+    picture: np.ndarray,
+    request: PictureRequest,
+    codec: Codec,
+    transmitter: Transmitter,
+    task: TaskModel | None = None,
+) -> Prepared:
     """Encode a picture, float [H, W, 3] in [0, 1], and modulate it.
+
+    Args:
+        picture: float [H, W, 3] in [0, 1].
+        request: how it is to be sent.
+        codec: the sender's.
+        transmitter: the sender's waveform.
+        task: makes the task vector, where the objective asks for one.
 
     Raises:
         PictureError: not a usable picture, or nothing of it fits (`classical`).
@@ -96,10 +134,22 @@ def prepare(picture: np.ndarray, request: PictureRequest, codec: Codec, transmit
         raise PictureError(f"picture has {width}x{height} pixels; scale it down to at most {MAX_PIXELS} pixels in all")
     budget = symbols_per_picture(height, width, request.rate)
     seed = request.interleaver_seed
+    split = split_budget(height, width, request.rate, request.objective, request.task_share)
+    if split.task_symbols and request.mapping is not Mapping.DIRECT:
+        raise SettingsError(
+            f"objective {request.objective} sends its task vector as soft symbols, and mapping is {request.mapping}; "
+            "use mapping direct"
+        )
+    if split.task_symbols and codec.family != CODEC_ID:
+        raise SettingsError(f"objective {request.objective} goes with our own codec; with another one use human")
     if request.mapping is Mapping.DIRECT:
-        symbols = codec.encode(picture, request.rate, request.levels, **description)  # type: ignore[arg-type]
-        descriptor = replace(symbols.descriptor, n_frames=len(frame_plan(budget, transmitter.frame_symbols)))
-        transmission = transmitter.transmit_symbols(constellation_points(symbols), descriptor.pack(), seed)
+        if split.task_symbols == 0:
+            symbols = codec.encode(picture, request.rate, request.levels, **description)  # type: ignore[arg-type]
+        elif task is None:
+            raise SettingsError(f"objective {request.objective} sends a task vector; needed a task model to make it")
+        else:
+            symbols = encode_with_task(picture, split, request.levels, codec, task, **description)
+        descriptor, transmission = prepare_symbols(symbols, transmitter)
     else:
         capacity = transmitter.capacity_bytes(budget, request.mcs)
         if capacity == 0:
@@ -186,20 +236,34 @@ def _descriptor_of(header: FrameHeader) -> Descriptor | None:
         return None
     if not header.sequence < descriptor.n_frames <= MAX_FRAMES:
         return None
-    height, width = descriptor.height, descriptor.width
-    if min(height, width) < MIN_SIDE_PX or height * width > MAX_PIXELS:
+    if descriptor.codec_id == TEXT_CODEC_ID:
+        if descriptor.mapping is not Mapping.DIRECT or not 1 <= descriptor.n_symbols <= MAX_TEXT_SYMBOLS:
+            return None
+    elif not _is_picture(descriptor):
         return None
-    if descriptor.codec_id == CODEC_ID:  # only of its own family a program knows how many symbols a picture has
-        if descriptor.rate_index >= len(RATES):
-            return None
-        if descriptor.n_symbols != symbols_per_picture(height, width, RATES[descriptor.rate_index]):
-            return None
     agrees = _agrees_uncoded if descriptor.mapping is Mapping.DIRECT else _agrees_coded
     return descriptor if agrees(descriptor, header) else None
 
 
+def _is_picture(descriptor: Descriptor) -> bool:
+    """Whether the numbers in a descriptor belong together as those of a picture, of a task vector, or of both."""
+    height, width = descriptor.height, descriptor.width
+    if min(height, width) < MIN_SIDE_PX or height * width > MAX_PIXELS:
+        return False
+    if descriptor.codec_id != CODEC_ID:  # only of its own family a program knows how many symbols a picture has
+        return True
+    totals = [symbols_per_picture(height, width, rate) for rate in RATES]
+    if descriptor.mapping is not Mapping.DIRECT or descriptor.n_bytes == 0:
+        return descriptor.rate_index < len(RATES) and descriptor.n_symbols == totals[descriptor.rate_index]
+    # With a task vector the symbols are those of a higher rate than the picture's; without a picture, of any.
+    above = 0 if descriptor.rate_index == NO_PICTURE else descriptor.rate_index + 1
+    return descriptor.n_symbols in totals[above:]
+
+
 def _agrees_uncoded(descriptor: Descriptor, header: FrameHeader) -> bool:
-    uncoded = header.mcs is None and descriptor.mcs == NO_MCS and descriptor.n_bytes == 0
+    # Where there is a task vector, n_bytes tells its model; `_is_picture` sees to it that there is one.
+    uncoded = header.mcs is None and descriptor.mcs == NO_MCS
+    uncoded = uncoded and (descriptor.n_bytes == 0 or descriptor.codec_id == CODEC_ID)
     return uncoded and header.n_symbols == -(-descriptor.n_symbols // descriptor.n_frames)
 
 

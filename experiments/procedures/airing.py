@@ -14,9 +14,9 @@ from hardware.registry import open_radio
 from hardware.retrying import FailedAttempt, exchange_with_retry
 from sdr_gsc.capture import Capture
 from sdr_gsc.errors import SettingsError
-from sdr_gsc.link import Prepared
+from sdr_gsc.link import Ready
 
-__all__ = ["Airing", "exchange_over"]
+__all__ = ["Airing", "exchange_over", "used_records"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Airing:
         bench: what may be transmitted (bench.toml); None looks in the usual places.
         attempts: exchanges that are tried when the radio fails.
         digital_loopback: stay inside the radio's chip, where it has such a path; nothing is radiated.
+        calibration: folder of records to apply; None applies none.
     """
 
     radio: str = "loopback:office"
@@ -40,6 +41,7 @@ class Airing:
     bench: str | None = None
     attempts: int = 3
     digital_loopback: bool = False
+    calibration: str | None = None
 
     @property
     def address(self) -> str:
@@ -47,7 +49,35 @@ class Airing:
         return self.radio if self.tx is None else f"{self.tx} -> {self.rx}"
 
     def open(self, generator: np.random.Generator) -> Radio:
-        """Open the radio for one trial; a simulated one draws from the trial's own generator.
+        """Open the radio for one trial, calibrated; a simulated one draws from the trial's own generator.
+
+        Raises:
+            SettingsError: see `open_plain`.
+            RadioError: see `open_radio`.
+            CalibrationError: the folder has no records of this radio, all have expired, or one is damaged.
+        """
+        radio = self.open_plain(generator)
+        if self.calibration is None:
+            return radio
+        from calibration.applying import CalibratedRadio
+        from calibration.errors import MissingRecordError
+        from calibration.outcome import radio_serial
+        from calibration.store import Store
+
+        try:
+            records = tuple(Store(Path(self.calibration)).records(radio_serial(radio)))
+            if not records:
+                raise MissingRecordError(
+                    f"{self.calibration} has no records of {radio_serial(radio)}; run: sdr-gsc calibrate {radio.uri} "
+                    f"--store {self.calibration}"
+                )
+            return CalibratedRadio(radio, records)
+        except BaseException:
+            radio.close()
+            raise
+
+    def open_plain(self, generator: np.random.Generator) -> Radio:
+        """Open the radio without calibration.
 
         Raises:
             SettingsError: an Es/N0 for a radio that has its own noise, a seed in the address, or a radio that cannot
@@ -90,8 +120,14 @@ class Airing:
         return radio
 
 
+def used_records(capture: Capture) -> dict[str, object]:
+    """What a report says of the calibration behind a capture; nothing where none was applied."""
+    found = capture.settings.get("calibration")
+    return {} if found is None else {"calibration": found}
+
+
 def exchange_over(
-    airing: Airing, prepared: Prepared, generator: np.random.Generator
+    airing: Airing, prepared: Ready, generator: np.random.Generator
 ) -> tuple[Capture, tuple[FailedAttempt, ...]]:
     """Send a prepared picture and return the capture around it, with what failed on the way.
 
@@ -99,6 +135,8 @@ def exchange_over(
         RadioError: the last attempt's, where none succeeded.
     """
     samples = prepared.transmission.samples
+    if airing.digital_loopback and airing.calibration is not None:
+        raise SettingsError("calibration is of the way over the air; leave out --calibration, or --digital-loopback")
     if airing.digital_loopback:
         with airing.open(generator) as radio:
             inside = getattr(radio, "digital_loopback", None)

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
+from sdr_gsc.channel.front_end_faults import FrontEnd, with_ideal_front_ends
 from sdr_gsc.channel.profile import profile, with_text_settings
 from sdr_gsc.errors import SettingsError
 
@@ -27,6 +28,9 @@ class EmulatedSetting:
         clock_ppm: how fast each radio's clock runs; missing ones are right.
         faults: fields of the emulators' faults, as texts, for every radio that has them.
         seed: everything random follows from it.
+        impaired: seed of the radios' imperfect front ends, those of the next radio from the next seed; None for perfect
+            ones.
+        noise_dbfs: noise floor at a receive gain of 40 dB, where the channel has no Es/N0.
         port: of the first radio; 0 takes a free one.
     """
 
@@ -36,6 +40,8 @@ class EmulatedSetting:
     clock_ppm: Sequence[float] = ()
     faults: Mapping[str, str] | None = None
     seed: int = 0
+    impaired: int | None = None
+    noise_dbfs: float = -70.0
     port: int = 0
 
 
@@ -60,15 +66,22 @@ def emulated_radios(setting: EmulatedSetting) -> Iterator[list[Any]]:
     if len(setting.clock_ppm) > len(setting.kinds):
         raise SettingsError(f"{len(setting.clock_ppm)} clocks for {len(setting.kinds)} radios; give one for each")
     clocks = [*setting.clock_ppm, *[0.0] * len(setting.kinds)]
-    channel = with_text_settings(profile(setting.channel), dict(setting.channel_settings or {}))
-    air = Air(channel, seed=setting.seed)
+    base = profile(setting.channel)
+    if setting.impaired is not None:
+        base = with_ideal_front_ends(base)
+    channel = with_text_settings(base, dict(setting.channel_settings or {}))
+    air = Air(channel, seed=setting.seed, noise_dbfs=setting.noise_dbfs)
     left = dict(setting.faults or {})
     with ExitStack() as stack:
         token = issue_token()
         stack.callback(token.revoke)
         radios: list[Any] = []
         for index, (kind, ppm) in enumerate(zip(setting.kinds, clocks, strict=False)):
-            antenna = air.antenna(f"{kind} {index}", n_ports=1 if kind == "pluto" else 2, clock_ppm=ppm)
+            n_ports = 1 if kind == "pluto" else 2
+            front_ends: list[FrontEnd] = []
+            if setting.impaired is not None:
+                front_ends = [FrontEnd.draw(setting.impaired + index, channel) for channel in range(n_ports)]
+            antenna = air.antenna(f"{kind} {index}", n_ports=n_ports, clock_ppm=ppm, front_ends=front_ends)
             port = setting.port if index == 0 else 0
             if kind == "usrp":
                 radio: Any = EmulatedUsrp(antenna, token=token.text, port=port)

@@ -23,6 +23,10 @@ def located(settings: Settings, folder: Path) -> Settings:
     update: dict[str, object] = {}
     if settings.weights is not None:
         update["weights"] = str((folder / settings.weights).resolve())
+    if not isinstance(settings, DemoSettings) and settings.calibration is not None:
+        update["calibration"] = str((folder / settings.calibration).resolve())
+    if not isinstance(settings, DemoSettings):
+        update |= settings.relocated(folder)
     if isinstance(settings, SweepSettings):
         pictures = tuple(map(place, settings.grid.pictures))
         update["grid"] = settings.grid.model_copy(update={"pictures": pictures})

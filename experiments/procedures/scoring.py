@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from sdr_gsc.metrics.features import JUDGE_NAME
 from sdr_gsc.metrics.measure import Metrics, measure
 from sdr_gsc.phy.framing import interleave
 from sdr_gsc.phy.numerology import Numerology
@@ -16,10 +17,14 @@ from sdr_gsc.semantic.codec import Codec
 from sdr_gsc.semantic.descriptor import Descriptor
 from sdr_gsc.semantic.descriptor import Mapping as PayloadMapping
 from sdr_gsc.semantic.mapping import constellation_points
+from sdr_gsc.semantic.objective import NO_PICTURE
 from sdr_gsc.semantic.rate import RATES
+from sdr_gsc.semantic.task import TaskModel
+from sdr_gsc.semantic.task_symbols import encode_again
 from sdr_gsc.semantic.values import Reception, Reconstruction
 from sdr_gsc.units import EsN0, from_db, to_db
 
+from .tasking import task_json
 from .transmission import Transmitted
 
 __all__ = ["link_json", "measured_reports", "score", "score_of_nothing", "sent_points", "trial_json"]
@@ -30,7 +35,10 @@ def score(sent: np.ndarray | None, reconstructions: Mapping[str, Reconstruction 
     scores: dict[str, Metrics | None] = {}
     for name, found in reconstructions.items():
         comparable = found is not None and sent is not None and sent.shape == found.picture.shape
-        scores[name] = measure(sent, found.picture) if comparable else None  # type: ignore[arg-type, union-attr]
+        if found is not None and sent is not None and comparable:
+            scores[name] = measure(sent, found.picture, by_judge=found.uses_task_vector)
+        else:
+            scores[name] = None
     return scores
 
 
@@ -40,11 +48,15 @@ def score_of_nothing(sent: np.ndarray) -> dict[str, float | None]:
     return {name: _number(getattr(metric, name)) for name in ("psnr_db", "ms_ssim", "perceptual")}
 
 
-def sent_points(picture: np.ndarray, descriptor: Descriptor, codec: Codec) -> np.ndarray | None:
-    """The points that a sender put on the air, complex64 [n], for measuring only; None where there are none."""
-    if descriptor.mapping is not PayloadMapping.DIRECT or descriptor.rate_index >= len(RATES):
-        return None
-    return constellation_points(codec.encode(picture, RATES[descriptor.rate_index], descriptor.levels))
+def sent_points(
+    picture: np.ndarray, descriptor: Descriptor, codec: Codec, task: TaskModel | None = None
+) -> np.ndarray | None:
+    """The points that a sender put on the air, complex64 [n], for measuring only; None where they cannot be told.
+
+    Those of a task vector take the model that made it.
+    """
+    symbols = encode_again(picture, descriptor, codec, task)
+    return None if symbols is None else constellation_points(symbols)
 
 
 def measured_reports(reception: Reception, sent: np.ndarray | None, numerology: Numerology) -> tuple[FrameReport, ...]:
@@ -133,6 +145,8 @@ def link_json(
             "perceptual": None if metric is None else _number(metric.perceptual),
             "timings_s": None if found is None else dict(found.timings_s),
         }
+        if found is not None and found.uses_task_vector:
+            decoders[name] |= {"uses_task_vector": True, "judged_by": JUDGE_NAME}  # type: ignore[operator]
     return {
         "mapping": mapping,
         "radio": radio,
@@ -167,7 +181,7 @@ def trial_json(
     """
     reception = transmitted.reception
     descriptor = transmitted.prepared.descriptor
-    points = sent_points(sent, descriptor, codec) if reception.descriptor is not None else None
+    points = sent_points(sent, descriptor, codec, transmitted.task) if reception.descriptor is not None else None
     reports = measured_reports(reception, points, numerology)
     metrics = score(sent, transmitted.reconstructions)
     result = link_json(
@@ -181,6 +195,10 @@ def trial_json(
         metrics=metrics,
         numerology=numerology,
     )
+    if transmitted.task is not None:
+        result["task"] = task_json(
+            descriptor, reception, transmitted.task, sent, transmitted.reconstructions, transmitted.objective
+        )
     arrived = {report.sequence for report in reports if report.header_ok}
     troubles: dict[str, object] = {
         "lost_frames": sorted(set(range(transmitted.prepared.transmission.n_frames)) - arrived),
@@ -198,10 +216,10 @@ def trial_json(
             "nfe": None if found is None else found.nfe,
         }
     air = {
-        "cbr_inverse": RATES[descriptor.rate_index].inverse_cbr,
+        "cbr_inverse": None if descriptor.rate_index == NO_PICTURE else RATES[descriptor.rate_index].inverse_cbr,
         "levels": descriptor.levels,
         "mcs": None if descriptor.mapping is PayloadMapping.DIRECT else descriptor.mcs,
-        "payload_bytes": descriptor.n_bytes or None,
+        "payload_bytes": None if descriptor.mapping is PayloadMapping.DIRECT else descriptor.n_bytes or None,
         "air_samples": transmitted.prepared.transmission.n_air_samples,
         "papr_db": transmitted.prepared.transmission.papr_db,
     }

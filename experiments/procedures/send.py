@@ -11,14 +11,16 @@ from sdr_gsc.diffusion.options import DecoderOptions
 from sdr_gsc.link import gather
 from sdr_gsc.recording.sigmf_reader import read_capture
 from sdr_gsc.seeding import TrialSeeds
+from sdr_gsc.semantic.descriptor import Mapping as PayloadMapping
 from sdr_gsc.semantic.values import Reception, Reconstruction
 
 from ..configuration import SendSettings
-from .airing import Airing
+from .airing import Airing, used_records
 from .keeping import keep_capture, keep_pictures, keep_source
 from .photographs import find_picture, is_photograph
 from .run_directory import RunDirectory
 from .scoring import link_json, measured_reports, score, sent_points, trial_json
+from .tasking import has_task, task_json
 from .transmission import Bench, OnStep, decode_all, is_received, quietly, send_picture
 
 __all__ = ["Answer", "replay", "send"]
@@ -44,19 +46,26 @@ class Answer:
 def send(settings: SendSettings, out: Path | None = None, on_step: OnStep = quietly) -> Answer:
     """Send one picture; with `out`, leave a run directory."""
     picture = find_picture(settings.image)
-    bench = Bench.open(settings.weights)
-    decoders = bench.decoders(settings.decoders, DecoderOptions(realism=settings.realism))
+    bench = Bench.open(settings.weights, codec=settings.codec, codec_code=settings.codec_code)
+    options = DecoderOptions(
+        realism=settings.realism, task_guidance=settings.task_guidance, prior=settings.prior, label=settings.label,
+        prompt=settings.prompt, guidance=settings.guidance,
+    )  # fmt: skip
+    decoders = bench.decoders(settings.decoders, options)
     directory = None if out is None else RunDirectory.create(out, _relocated(settings))
     seeds = TrialSeeds(settings.seed, _TRIAL)
     transmitted = send_picture(
         picture, settings, bench, decoders,
         airing=Airing(
             settings.radio, settings.tx, settings.rx, settings.esn0_db, settings.bench, settings.attempts,
-            settings.digital_loopback,
+            settings.digital_loopback, settings.calibration,
         ),
         seeds=seeds, on_step=on_step,
     )  # fmt: skip
     result, trial, reports = trial_json(_TRIAL, transmitted, picture, bench.receiver.numerology, bench.codec)
+    used = used_records(transmitted.capture)
+    result |= used
+    trial = {**trial, **used}
     if directory is not None:
         if not is_photograph(settings.image):
             keep_source(directory, Path(settings.image))
@@ -102,8 +111,11 @@ def replay(
     reception = gather(capture, bench.receiver)
     mapping = reception.descriptor.mapping.value if reception.descriptor is not None else "unknown"
     points = None
+    task = None
+    if reception.descriptor is not None and has_task(reception.descriptor):
+        task = bench.task_model()
     if reception.descriptor is not None and reference is not None:
-        points = sent_points(reference, reception.descriptor, bench.codec)
+        points = sent_points(reference, reception.descriptor, bench.codec, task)
     found = decode_all(reception, mapping, decoders, TrialSeeds(seed, _TRIAL), bench.codec.device, on_step)
     result = link_json(
         mapping=mapping,
@@ -116,12 +128,14 @@ def replay(
         metrics=score(reference, found),
         numerology=bench.receiver.numerology,
     )
+    if task is not None and reception.descriptor is not None:
+        result["task"] = task_json(reception.descriptor, reception, task, reference, found)
     return Answer(result, is_received(reception), found)
 
 
 def _payload_cbr(reception: Reception) -> float | None:
     """Known for uncoded payloads alone: coded ones do not say how many symbols carried them."""
     descriptor = reception.descriptor
-    if descriptor is None or descriptor.n_bytes:
+    if descriptor is None or descriptor.mapping is not PayloadMapping.DIRECT:
         return None
     return descriptor.n_symbols / (3 * descriptor.height * descriptor.width)

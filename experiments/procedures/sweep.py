@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from sdr_gsc.diffusion.options import DecoderOptions
 from sdr_gsc.errors import SettingsError
 from sdr_gsc.phy.framing import FrameHeader
 from sdr_gsc.phy.receiver import Receiver
 from sdr_gsc.seeding import TrialSeeds
 
 from ..configuration import ExpectSettings, LinkSettings, SeriesSettings, SweepSettings
-from .airing import Airing
+from .airing import Airing, used_records
 from .photographs import find_picture, is_photograph
 from .run_directory import RunDirectory
 from .scoring import score_of_nothing, trial_json
@@ -83,8 +84,11 @@ def run_sweep(
     missing = [trial for trial in trials if trial.name not in done]
     if not missing:
         return
-    bench = Bench.open(settings.weights)
-    decoders = {series.name: bench.decoders(series.decoders) for series in settings.series}
+    bench = Bench.open(settings.weights, codec=settings.codec, codec_code=settings.codec_code)
+    options = DecoderOptions(
+        prior=settings.prior, label=settings.label, prompt=settings.prompt, guidance=settings.guidance
+    )
+    decoders = {series.name: bench.decoders(series.decoders, options) for series in settings.series}
     for count, trial in enumerate(missing, len(trials) - len(missing) + 1):
         picture = find_picture(trial.picture, settings.side_px if is_photograph(trial.picture) else None)
         link = LinkSettings(
@@ -92,7 +96,8 @@ def run_sweep(
         )
         transmitted = send_picture(
             picture, link, bench, decoders[trial.series.name],
-            airing=Airing(settings.radio, esn0_db=trial.esn0_db), seeds=TrialSeeds(settings.seed, trial.name),
+            airing=Airing(settings.radio, esn0_db=trial.esn0_db, calibration=settings.calibration),
+            seeds=TrialSeeds(settings.seed, trial.name),
         )  # fmt: skip
         directory.append(_line(trial, transmitted, picture, bench))
         on_trial(count, len(trials))
@@ -113,7 +118,7 @@ def _line(trial: Trial, transmitted: Transmitted, picture: np.ndarray, bench: Be
         "if_lost": None if transmitted.received else score_of_nothing(picture),
         "truth": {key: truth[key] for key in ("cfo_hz", "sfo_ppm") if key in truth} if isinstance(truth, dict) else {},
     }
-    return {**line, **cell}
+    return {**line, **cell, **used_records(transmitted.capture)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,10 @@ from sdr_gsc.seeding import TrialSeeds
 from sdr_gsc.semantic.classical import decode_classical
 from sdr_gsc.semantic.codec import Codec
 from sdr_gsc.semantic.descriptor import Mapping as PayloadMapping
+from sdr_gsc.semantic.foreign_folder import load_foreign_codec
+from sdr_gsc.semantic.objective import NO_PICTURE, Objective
 from sdr_gsc.semantic.rate import rate_by_cbr
+from sdr_gsc.semantic.task import TaskModel
 from sdr_gsc.semantic.values import Reception, Reconstruction
 
 from ..configuration import LinkSettings
@@ -68,18 +71,44 @@ class Bench:
     weights: Path | None = None
 
     @classmethod
-    def open(cls, weights: str | None = None, device: str = "cpu") -> Bench:
+    def open(
+        cls,
+        weights: str | None = None,
+        device: str = "cpu",
+        *,
+        codec: str | None = None,
+        codec_code: str | None = None,
+    ) -> Bench:
         """Load the codec.
 
+        Args:
+            weights: folder with other weights than the shipped ones.
+            device: where models run.
+            codec: folder of another codec than ours, see load_foreign_codec.
+            codec_code: the Python file with its classes.
+
         Raises:
-            WeightsError: see Codec.load.
+            WeightsError: see Codec.load and load_foreign_codec.
         """
         folder = None if weights is None else Path(weights)
+        if codec is not None:
+            code = None if codec_code is None else Path(codec_code)
+            return cls(codec=load_foreign_codec(Path(codec), code, device), weights=folder)
         return cls(codec=Codec.load(folder, device), weights=folder)
 
     def decoders(self, names: tuple[str, ...], options: DecoderOptions | None = None) -> dict[str, Decoder]:
         """Open decoders by name, each once."""
         return {name: open_decoder(name, self.codec, self.weights, options) for name in names}
+
+    def task_model(self) -> TaskModel:
+        """The model behind task vectors, opened when it is needed.
+
+        Raises:
+            WeightsError: its file is missing or is not the known one.
+        """
+        from sdr_gsc.semantic.task_eye import open_eye_task  # loads a network
+
+        return open_eye_task(str(self.codec.device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +122,8 @@ class Transmitted:
         reconstructions: by decoder; None where nothing was received.
         radio: address of the radio.
         failed: exchanges that the radio broke off before the one that succeeded.
+        task: the model that made the task vector; None where none was sent.
+        objective: whom the transmission served.
     """
 
     prepared: Prepared
@@ -101,6 +132,8 @@ class Transmitted:
     reconstructions: Mapping[str, Reconstruction | None]
     radio: str
     failed: tuple[FailedAttempt, ...] = ()
+    task: TaskModel | None = None
+    objective: str = "human"
 
     @property
     def received(self) -> bool:
@@ -152,15 +185,20 @@ def send_picture(
         picture_id=draw % 65536,
         interleaver_seed=draw // 65536 % 65536,
         design_esn0_db=link.design_esn0_db,
+        objective=Objective(link.objective),
+        task_share=link.task_share,
     )
-    prepared = prepare(picture, request, bench.codec, bench.transmitter)
+    task = bench.task_model() if link.has_task else None
+    prepared = prepare(picture, request, bench.codec, bench.transmitter, task)
     capture, failed = exchange_over(airing, prepared, seeds.generator("channel"))
     reception = gather(capture, bench.receiver)
     if reception.descriptor != prepared.descriptor:
         # Somebody else's picture on the same frequency is not this one.
         reception = nothing_received(reception)
     reconstructions = decode_all(reception, link.mapping, decoders, seeds, bench.codec.device, on_step)
-    return Transmitted(prepared, capture, reception, reconstructions, airing.address, failed)
+    return Transmitted(
+        prepared, capture, reception, reconstructions, airing.address, failed, task=task, objective=link.objective
+    )
 
 
 def decode_all(
@@ -173,6 +211,8 @@ def decode_all(
 ) -> dict[str, Reconstruction | None]:
     """One reception through several decoders; each starts from the same seed, so none depends on the others."""
     received = is_received(reception)
+    if reception.descriptor is not None and reception.descriptor.rate_index == NO_PICTURE:
+        received = False  # a task vector alone, and nothing for a decoder of pictures
     if mapping == PayloadMapping.CLASSICAL.value:
         return {CLASSICAL: _picture_file(reception) if received else None}
     found: dict[str, Reconstruction | None] = {}

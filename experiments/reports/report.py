@@ -12,10 +12,11 @@ from sdr_gsc.link import gather
 from sdr_gsc.phy.report import FrameReport
 from sdr_gsc.semantic.picture import load_picture
 
-from ..configuration import SweepSettings
+from ..configuration import DemoSettings, SendSettings, SweepSettings
 from ..procedures.keeping import kept_capture, kept_deviation, kept_picture
 from ..procedures.run_directory import RunDirectory
 from ..procedures.scoring import measured_reports, sent_points
+from ..procedures.tasking import has_task
 from ..procedures.transmission import Bench
 from .figures import Drawn, draw_link, draw_pictures, draw_uncertainty
 from .page import Facts, Image, Page, Section, Table, render
@@ -48,7 +49,7 @@ def write_report(directory: RunDirectory) -> Path:
     else:
         title = "One picture over the air" if settings.kind == "send" else "One photograph, every decoder"
         summary = _summary(settings.radio, settings.esn0_db, settings.seed, trials)
-        sections = _picture_sections(directory, trials, settings.weights)
+        sections = _picture_sections(directory, trials, settings)
     sections += [
         Section("Settings", (Facts(directory.config.read_text("utf-8").strip()),), folded=True),
         Section("Environment", (Facts(json.dumps(environment, indent=2)),), folded=True),
@@ -92,9 +93,10 @@ def metrics_table(trials: Iterable[Mapping[str, object]]) -> Table:
             continue
         for name, figures in decoders.items():
             timings = figures.get("timings_s") or {}
+            judged = f" (task vector, judged by {figures['judged_by']})" if figures.get("uses_task_vector") else ""
             rows.append(
                 (
-                    decoder_label(str(trial["mapping"]), name),
+                    decoder_label(str(trial["mapping"]), name) + judged,
                     *(decimal(figures.get(key), 2 if key == "psnr_db" else 3) for key in _METRICS),
                     {True: "yes", False: "no", None: "–"}[figures.get("top1_agrees")],
                     str(figures.get("nfe") or "–"),
@@ -105,15 +107,21 @@ def metrics_table(trials: Iterable[Mapping[str, object]]) -> Table:
     return Table(head, tuple(rows))
 
 
+def _bench(settings: SendSettings | DemoSettings) -> Bench:
+    if isinstance(settings, DemoSettings):
+        return Bench.open(settings.weights)
+    return Bench.open(settings.weights, codec=settings.codec, codec_code=settings.codec_code)
+
+
 def _picture_sections(
-    directory: RunDirectory, trials: tuple[dict[str, object], ...], weights: str | None
+    directory: RunDirectory, trials: tuple[dict[str, object], ...], settings: SendSettings | DemoSettings
 ) -> list[Section]:
     pictures: list[Image] = []
     if kept_picture(directory, None) is not None:
         pictures.append(Image("sent", directory.path / "pictures" / "sent.png", ("the original",)))
     uncertain: list[Drawn] = []
     link: list[Section] = []
-    bench = Bench.open(weights)
+    bench = _bench(settings)
     for trial in trials:
         name, mapping = str(trial["trial"]), str(trial["mapping"])
         decoders = trial["decoders"]
@@ -170,7 +178,8 @@ def _link(directory: RunDirectory, trial: str, mapping: str, bench: Bench, *, fi
     sent = kept_picture(directory, None)
     points = None
     if sent is not None and reception.descriptor is not None:
-        points = sent_points(sent, reception.descriptor, bench.codec)
+        task = bench.task_model() if has_task(reception.descriptor) else None
+        points = sent_points(sent, reception.descriptor, bench.codec, task)
     reports = measured_reports(reception, points, bench.receiver.numerology)
     drawn = draw_link(directory.folder("figures"), trial, capture, reception, reports, bench.receiver, everything=first)
     images = tuple(Image(item.caption, item.path, (item.caption,), wide=True) for item in drawn)

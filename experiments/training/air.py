@@ -26,10 +26,12 @@ class Air:
     noise: Tensor
 
 
-def draw_air(batch: int, symbols: int, generator: np.random.Generator) -> Air:
-    """Draw a channel: Es/N0 from -4 to 22 dB, mostly white noise, some Rayleigh fades, some erasures."""
+def draw_air(
+    batch: int, symbols: int, generator: np.random.Generator, esn0_db: tuple[float, float] = (-4.0, 22.0)
+) -> Air:
+    """Draw a channel: Es/N0 in dB evenly from a range, mostly white noise, some Rayleigh fades, some erasures."""
     quantizer = Quantizer.of(int(generator.choice((8, 16, 32), p=(0.2, 0.5, 0.3))))
-    esn0 = 10 ** (generator.uniform(-4, 22, (batch, 1)) / 10)
+    esn0 = 10 ** (generator.uniform(*esn0_db, (batch, 1)) / 10)
     kind = generator.random()
     gain = np.ones((batch, symbols))
     if kind > 0.7:

@@ -76,8 +76,10 @@ def start_from_klt(model: CodecModel, pictures: PictureSet, seed: int = 0, block
             model.decoder.log_energy[rate.index] = model.encoder(some, rate).square().mean().log()
 
 
-def _loss(model: CodecModel, pictures: PictureSet, settings: LoopSettings, draw: Draw) -> Tensor:
-    rate = RATES[int(draw.generator.choice(len(RATES), p=RATE_SHARES))]
+def _loss(
+    model: CodecModel, pictures: PictureSet, settings: LoopSettings, draw: Draw, only_rate: Rate | None
+) -> Tensor:
+    rate = RATES[int(draw.generator.choice(len(RATES), p=RATE_SHARES))] if only_rate is None else only_rate
     crops = pictures.crops(settings.batch, settings.side_px, draw.generator).to(settings.device)
     air = draw_air(settings.batch, (settings.side_px // BLOCK_PX) ** 2 * rate.channels // 2, draw.generator)
     air = Air(air.quantizer, air.noise.to(settings.device))
@@ -96,6 +98,9 @@ def train_codec(
     checkpoint: Path,
     on_step: Callable[[Progress], None] = lambda progress: None,
     start: CodecModel | None = None,
+    *,
+    only_rate: Rate | None = None,
+    only_correction: bool = False,
 ) -> CodecModel:
     """Train a codec; returns the model with averaged weights, in evaluation mode.
 
@@ -105,6 +110,8 @@ def train_codec(
         checkpoint: file to write and resume from.
         on_step: called after each step.
         start: weights to go on from; None takes the linear start.
+        only_rate: train at this rate alone, for comparison with the model of all rates.
+        only_correction: train the decoder's network alone: the encoder, and with it what crosses the air, stays.
     """
     model = build_seeded(CodecModel, settings.seed)
     if start is not None:
@@ -118,8 +125,15 @@ def train_codec(
         {"params": list(model.decoder.unet.parameters()), "lr": 1.0},
         {"params": [*encoder, *tables], "lr": 0.1, "weight_decay": 0.0},
     ]
-    averaged = fit(model, lambda draw: _loss(model, pictures, settings, draw), groups, settings, checkpoint, on_step)
-    model.load_state_dict(averaged)
+    if only_correction:
+        model.requires_grad_(requires_grad=False)
+        model.decoder.unet.requires_grad_(requires_grad=True)
+        groups = groups[:1]
+
+    def loss(draw: Draw) -> Tensor:
+        return _loss(model, pictures, settings, draw, only_rate)
+
+    model.load_state_dict(fit(model, loss, groups, settings, checkpoint, on_step))
     return model.eval()
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sdr_gsc.errors import SettingsError
 
-__all__ = ["Draw", "LoopSettings", "Progress", "build_seeded", "fit"]
+__all__ = ["Draw", "LoopSettings", "Progress", "Rival", "build_seeded", "fit"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -65,6 +65,23 @@ class Progress:
     loss: float
 
 
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A second network that learns against the first, one step each in turn; checkpoints hold it, too.
+
+    Attributes:
+        model: trained in place, with its latest weights.
+        loss_of: its loss of one step, called after the first network's step with the same draw; None skips its turn.
+        learning_rate: relative to that of the settings.
+        betas: AdamW's of both networks; short memory of gradients, for each network is a moving target of the other.
+    """
+
+    model: nn.Module
+    loss_of: Callable[[Draw], Tensor | None]
+    learning_rate: float = 1.0
+    betas: tuple[float, float] = (0.5, 0.99)
+
+
 def build_seeded(build: Callable[[], Model], seed: int) -> Model:
     """Construct a model whose starting weights follow from `seed`, leaving torch's global generator as it was.
 
@@ -90,6 +107,13 @@ def _save(path: Path, state: dict[str, object]) -> None:
     os.replace(partial, path)
 
 
+def _descend(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
 def fit(
     model: nn.Module,
     loss_of: Callable[[Draw], Tensor],
@@ -97,6 +121,7 @@ def fit(
     settings: LoopSettings,
     checkpoint: Path,
     on_step: Callable[[Progress], None] = lambda progress: None,
+    rival: Rival | None = None,
 ) -> dict[str, Tensor]:
     """Train, resuming from `checkpoint` when it exists.
 
@@ -107,6 +132,7 @@ def fit(
         settings: see there.
         checkpoint: file to write and resume from.
         on_step: called after each step.
+        rival: a second network to train against the first.
 
     Returns:
         The averaged state of the model.
@@ -116,7 +142,9 @@ def fit(
     """
     torch.set_num_threads(settings.threads)
     relative = [float(group.get("lr", 1.0)) for group in groups]  # type: ignore[arg-type]
-    optimizer = torch.optim.AdamW(list(groups), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    betas = (0.9, 0.99) if rival is None else rival.betas
+    optimizer = torch.optim.AdamW(list(groups), lr=settings.learning_rate, betas=betas, weight_decay=1e-4)
+    other = None if rival is None else torch.optim.AdamW(rival.model.parameters(), betas=betas, weight_decay=1e-4)
     averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
     start = 0
     if checkpoint.exists():
@@ -129,33 +157,41 @@ def fit(
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         averaged, start = state["averaged"], state["step"]
+        if rival is not None and other is not None:
+            if "rival" not in state:
+                raise SettingsError(f"{checkpoint} was made without a rival network; use another --out folder")
+            rival.model.load_state_dict(state["rival"])
+            other.load_state_dict(state["rival_optimizer"])
     warm_up = min(200, settings.steps // 10 + 1)
     for step in range(start, settings.steps):
         level = min(1.0, (step + 1) / warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
         for group, share in zip(optimizer.param_groups, relative, strict=True):
             group["lr"] = settings.learning_rate * share * level
-        loss = loss_of(_draw(settings, step))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        draw = _draw(settings, step)
+        loss = loss_of(draw)
+        _descend(model, optimizer, loss)
         if not math.isfinite(value := float(loss.detach())):
             raise SettingsError(f"the loss is {value} at step {step}; resume from {checkpoint} with a lower rate")
+        if rival is not None and other is not None:
+            for group in other.param_groups:
+                group["lr"] = settings.learning_rate * rival.learning_rate * level
+            if (opposed := rival.loss_of(draw)) is not None:
+                _descend(rival.model, other, opposed)
         decay = min(settings.average, (step + 1) / (step + 10))
         with torch.no_grad():
             for name, current in model.state_dict().items():
                 averaged[name].lerp_(current, 1 - decay)
         on_step(Progress(step + 1, settings.steps, value))
         if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
-            _save(
-                checkpoint,
-                {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "averaged": averaged,
-                    "step": step + 1,
-                    "seed": settings.seed,
-                    "steps": settings.steps,
-                },
-            )
+            state = {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "averaged": averaged,
+                "step": step + 1,
+                "seed": settings.seed,
+                "steps": settings.steps,
+            }
+            if rival is not None and other is not None:
+                state |= {"rival": rival.model.state_dict(), "rival_optimizer": other.state_dict()}
+            _save(checkpoint, state)
     return averaged

@@ -18,6 +18,9 @@ from .pictures import PictureSet
 
 __all__ = ["train_refine"]
 
+#: Share of the pictures whose latent and linear planes are withheld, for classifier-free guidance.
+_DROPPED_SHARE = 0.1
+
 
 @torch.no_grad()
 def _condition(codec: CodecModel, crops: Tensor, draw: Draw) -> BridgeCondition:
@@ -41,6 +44,8 @@ def _loss(model: BridgeDenoiser, codec: CodecModel, pictures: PictureSet, settin
     kappa = 0.2 + 0.8 * uniform()
     noise = torch.randn(crops.shape, generator=draw.torch_generator, device=crops.device)
     state = bridge_state(condition, crops, noise, t, kappa)
+    # What guidance at run time takes away, some pictures have to have been trained without.
+    condition = condition.without_evidence(uniform() < _DROPPED_SHARE)
     with torch.autocast(crops.device.type, dtype=torch.bfloat16):
         clean = model(state, condition, t, kappa)
     t, kappa = t.reshape(-1, 1, 1, 1), kappa.reshape(-1, 1, 1, 1)
@@ -69,10 +74,23 @@ def train_refine(
     settings: LoopSettings,
     checkpoint: Path,
     on_step: Callable[[Progress], None] = lambda progress: None,
+    start: BridgeDenoiser | None = None,
 ) -> BridgeDenoiser:
-    """Train the bridge on a frozen codec; returns it with averaged weights, in evaluation mode."""
+    """Train the bridge on a frozen codec; returns it with averaged weights, in evaluation mode.
+
+    Args:
+        codec: frozen here.
+        pictures: to train on.
+        settings: how long and how fast.
+        checkpoint: file to write and resume from.
+        on_step: called after each step.
+        start: weights to go on from; None starts from the codec's network.
+    """
     model = build_seeded(lambda: BridgeDenoiser(latent=MAX_CHANNELS + 1), settings.seed)
-    _start_from_codec(model, codec)
+    if start is None:
+        _start_from_codec(model, codec)
+    else:
+        model.load_state_dict(start.state_dict())
     model.to(settings.device)
     codec = codec.to(settings.device).eval().requires_grad_(requires_grad=False)
     groups: list[dict[str, object]] = [{"params": list(model.parameters()), "lr": 1.0}]

@@ -20,6 +20,7 @@ __all__ = ["Provenance", "describe_pictures", "loaded_state", "ship"]
 _DESCRIPTIONS = {
     "codec": "Semantic encoder and deterministic decoder for six nested rates and all SNRs.",
     "refine": "Conditional diffusion from the codec's estimate to the picture (decoder refine).",
+    "consistency": "The bridge of refine, distilled so that one evaluation is realistic (decoder consistency).",
     "prior": "Unconditional denoiser of photographs at all noise levels (decoder posterior).",
 }
 
@@ -55,7 +56,7 @@ def ship(name: str, model: nn.Module, folder: Path, provenance: Provenance) -> C
     """Write ``NAME.safetensors`` and its card; an older model of that name is replaced.
 
     Args:
-        name: ``codec``, ``refine`` or ``prior``.
+        name: ``codec``, ``refine``, ``consistency`` or ``prior``.
         model: trained.
         folder: made if needed.
         provenance: for the card.

@@ -6,7 +6,11 @@ Let m be the codec's estimate and τ its predicted standard deviation, pixel by 
 
 so x_1 is estimate plus noise of the very size of the estimate's error (times κ, the user's realism knob), which the
 receiver can draw without knowing the picture, and x_0 is the picture. It is a stochastic interpolant (Albergo,
-Boffi and Vanden-Eijnden 2023) with a data-dependent start. Were the error Gaussian with deviation τ, then
+Boffi and Vanden-Eijnden 2023) with a data-dependent start: flow matching along straight lines, not I2SB. Noise is drawn
+once, at t = 1, and shrinks with t; the way down is the ordinary equation dx/dt = (x_t - E[x_0 | x_t])/t. I2SB (Liu et
+al. 2023, arXiv:2302.05872) starts at m without noise and adds t(1 - t) of variance in between, so its way is random.
+
+Were the error Gaussian with deviation τ, then
 
     E[x_0 | x_t] = m + a·(x_t - m),   a = (1 - t)/v,   v = (1 - t)² + t²κ²,
 
@@ -15,7 +19,8 @@ with remaining deviation τ·b, b = tκ/√v (b = 1 at t = 1). The network adds 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +28,7 @@ from torch import Tensor, nn
 from .nets.tiling import apply_unet
 from .nets.unet import UNet, UNetShape
 
-__all__ = ["BridgeCondition", "BridgeDenoiser", "bridge_state"]
+__all__ = ["Bridge", "BridgeCondition", "BridgeDenoiser", "GuidedBridge", "bridge_state"]
 
 #: Smallest κ that training sees; below it the bridge is a line and b = 0 would hide the network.
 SMALLEST_KAPPA = 0.1
@@ -44,6 +49,29 @@ class BridgeCondition:
     deviation: Tensor
     linear: Tensor
     latent: Tensor
+
+    def without_evidence(self, dropped: Tensor | None = None) -> BridgeCondition:
+        """What is left when latent and linear planes say nothing more than the estimate does.
+
+        Args:
+            dropped: bool [B], for which pictures; None for all.
+        """
+        if dropped is None:
+            return replace(self, linear=self.estimate, latent=torch.zeros_like(self.latent))
+        chosen = dropped.reshape(-1, 1, 1, 1)
+        return replace(
+            self,
+            linear=torch.where(chosen, self.estimate, self.linear),
+            latent=torch.where(chosen, 0.0, self.latent),
+        )
+
+
+class Bridge(Protocol):
+    """E[x_0 | x_t, what was received]."""
+
+    def __call__(self, state: Tensor, condition: BridgeCondition, t: Tensor, kappa: Tensor) -> Tensor:
+        """Clean estimate, float [B, 3, H, W], of x_t at times `t` [B] of a bridge of strength `kappa` [B]."""
+        ...
 
 
 def bridge_state(condition: BridgeCondition, picture: Tensor, noise: Tensor, t: Tensor, kappa: Tensor) -> Tensor:
@@ -82,3 +110,35 @@ class BridgeDenoiser(nn.Module):
         ).float()
         remaining = times * strengths / variance.sqrt() * condition.deviation
         return condition.estimate + (1 - times) / variance * offset + remaining * correction
+
+
+@dataclass(frozen=True, slots=True)
+class GuidedBridge:
+    """Classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598): D_w = D_dropped + w (D - D_dropped).
+
+    D_dropped is the same network without the evidence, see `BridgeCondition.without_evidence`; training drops it from
+    one picture in ten.
+
+    Attributes:
+        bridge: the trained network.
+        guidance: w >= 0; 0 ignores the evidence beyond the estimate, 1 is the network itself and costs one evaluation,
+            above 1 the picture is drawn to what the evidence, and only the evidence, speaks for.
+    """
+
+    bridge: BridgeDenoiser
+    guidance: float = 1.0
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the network per estimate: 2, or 1 at the guidances 0 and 1."""
+        return 1 if self.guidance in (0.0, 1.0) else 2
+
+    def __call__(self, state: Tensor, condition: BridgeCondition, t: Tensor, kappa: Tensor) -> Tensor:
+        """See Bridge."""
+        if self.guidance == 1.0:
+            whole: Tensor = self.bridge(state, condition, t, kappa)
+            return whole
+        without: Tensor = self.bridge(state, condition.without_evidence(), t, kappa)
+        if self.guidance == 0.0:
+            return without
+        return torch.lerp(without, self.bridge(state, condition, t, kappa), self.guidance)

@@ -12,7 +12,7 @@ from ..errors import DescriptorError
 from ..semantic.codec import Codec
 from ..semantic.decoder import Estimate
 from ..semantic.descriptor import Mapping
-from ..semantic.evidence import Evidence, evidence_of
+from ..semantic.evidence import Evidence
 from ..semantic.values import Reception, Reconstruction
 from .sampler import OnStep, quietly
 
@@ -41,13 +41,22 @@ class Decoder(Protocol):
         ...
 
 
-def estimate_of(codec: Codec, reception: Reception) -> tuple[Evidence, Estimate]:
-    """The evidence in a reception and the deterministic decoder's estimate from it."""
+def estimate_of(codec: Codec, reception: Reception, weighting: str = "measured") -> tuple[Evidence, Estimate]:
+    """The evidence in a reception and the deterministic decoder's estimate from it.
+
+    Args:
+        codec: the sender's codec.
+        reception: what the receiver knows.
+        weighting: see `Evidence.weighted`.
+
+    Raises:
+        DescriptorError: see Decoder.
+    """
     if reception.descriptor is not None:
         if reception.descriptor.mapping is Mapping.CLASSICAL:
             raise DescriptorError("a classical transmission carries a picture file and no symbols: decode its payload")
         codec.check(reception.descriptor)
-    evidence = evidence_of(reception)
+    evidence = codec.evidence(reception).weighted(weighting)
     return evidence, codec.estimate(evidence)
 
 

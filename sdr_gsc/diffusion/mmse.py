@@ -17,15 +17,22 @@ __all__ = ["MmseDecoder"]
 
 @dataclass(frozen=True, slots=True)
 class MmseDecoder:
-    """The codec's own deterministic decoder."""
+    """The codec's own deterministic decoder.
+
+    Attributes:
+        codec: the sender's codec.
+        name: as asked for.
+        weighting: see `Evidence.weighted`.
+    """
 
     codec: Codec
     name: str = "mmse"
+    weighting: str = "measured"
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder; nothing here is random."""
         began = time.perf_counter()
-        evidence, estimate = estimate_of(self.codec, reception)
+        evidence, estimate = estimate_of(self.codec, reception, self.weighting)
         return reconstruction_of(
             self.name, evidence, estimate.picture, estimate.deviation, 0, {"estimate": time.perf_counter() - began}
         )

@@ -18,20 +18,26 @@ from .denoiser import PriorDenoiser
 
 __all__ = ["load_bridge", "load_prior"]
 
+#: What makes a bridge, by the name of its card.
+_COMMANDS = {"refine": "refine", "consistency": "distil"}
+
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def load_bridge(codec: Codec, folder: Path | None = None) -> tuple[BridgeDenoiser, Card]:
-    """The bridge of `refine`, frozen, on the codec's device.
+def load_bridge(codec: Codec, folder: Path | None = None, name: str = "refine") -> tuple[BridgeDenoiser, Card]:
+    """The bridge of `refine` or `consistency`, frozen, on the codec's device.
+
+    A codec that was adapted at the receiver also takes the bridge of the codec it was adapted from: both read the same
+    symbols, and the bridge learns of the estimate's quality from the deviation that comes with it.
 
     Raises:
         WeightsError: see load_card; also a bridge that was trained on another codec.
     """
-    card, path = load_card("refine", folder)
-    if card.codec_sha256 != codec.card.sha256:
+    card, path = load_card(name, folder)
+    if card.codec_sha256 not in (codec.card.sha256, codec.card.codec_sha256):
         raise WeightsError(
             f"{path} was trained on codec {card.codec_sha256[:16]}…, loaded is codec {codec.card.sha256[:16]}…; "
-            "train it on this codec with: sdr-gsc train refine"
+            f"train it on this codec with: sdr-gsc train {_COMMANDS[name]}"
         )
     return _filled(BridgeDenoiser(latent=MAX_CHANNELS + 1), path, codec.device), card
 

@@ -3,73 +3,154 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from ..semantic.codec import Codec
+from ..semantic.evidence import Evidence
 from ..semantic.values import Reception, Reconstruction
 from .decoding import estimate_of, reconstruction_of, repeated
 from .denoiser import Denoiser
+from .early_start import start_level
+from .guidance.daps import DapsGuidance
+from .guidance.diffcom import DiffComGuidance, PublishedDiffCom
 from .guidance.dps import DpsGuidance
+from .guidance.mmps import MmpsGuidance
+from .guidance.pigdm import PigdmGuidance
 from .guidance.proximal import ProximalGuidance
-from .likelihood import SymbolLikelihood
+from .likelihood import ConfirmedLikelihood, SymbolLikelihood
 from .models import load_prior
 from .options import DecoderOptions
+from .plugins.conditioning import Conditioning
+from .plugins.latents import LatentPrior, Problem, in_latents
+from .plugins.opening import open_prior
 from .sampler import Guidance, OnStep, quietly, sample_posterior
 from .schedule import NoiseSchedule
+from .task_likelihood import TaskGuidance, guided_by_task, is_guided, open_task_guidance
 
-__all__ = ["SOLVERS", "PosteriorDecoder", "open_posterior"]
+__all__ = ["SOLVERS", "PosteriorDecoder", "Solver", "open_posterior"]
+
+
+@dataclass(frozen=True, slots=True)
+class Solver:
+    """A solver by name.
+
+    Attributes:
+        guidance: its steps.
+        confirming: whether it asks what the deterministic decoder makes of an estimate.
+        weighting: the only one it works with; None for any.
+        start: where it starts unless told otherwise, see START_RULES.
+    """
+
+    guidance: Guidance
+    confirming: bool = False
+    weighting: str | None = None
+    start: str = "evidence"
+
 
 #: Solvers by name; the first one is the default.
-SOLVERS: dict[str, Guidance] = {"diffpir": ProximalGuidance(), "dps": DpsGuidance()}
+SOLVERS: dict[str, Solver] = {
+    "diffpir": Solver(ProximalGuidance()),
+    "dps": Solver(DpsGuidance()),
+    "diffcom": Solver(DiffComGuidance()),
+    "hifi-diffcom": Solver(DiffComGuidance(measurement=0.5, confirming=0.5), confirming=True),
+    "pigdm": Solver(PigdmGuidance()),
+    "mmps": Solver(MmpsGuidance()),
+    "daps": Solver(DapsGuidance()),
+    "diffcom-paper": Solver(PublishedDiffCom(), weighting="none", start="diffcom"),
+    "hifi-diffcom-paper": Solver(
+        PublishedDiffCom(measurement=0.25, confirming=0.25), confirming=True, weighting="none", start="diffcom"
+    ),
+}
 _DEFAULT_STEPS = 20
+#: Last level before the clean picture: about an 8-bit step of pictures in [-1, 1].
+_LAST_LEVEL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class PosteriorDecoder:
     """The prior, guided by the likelihood of the received symbols.
 
-    It starts from the codec's estimate with noise of the estimate's predicted error: levels above that would only
-    forget what is known.
+    By default it starts from the codec's estimate with noise of the estimate's predicted error: levels above that would
+    only forget what is known. Every sample is a draw of its own: all noise, that of the start too, is its own.
 
     Attributes:
         codec: its encoder is the likelihood's forward model.
-        prior: unconditional denoiser.
-        guidance: the solver.
-        steps: evaluations of the prior.
+        prior: denoiser of pictures, or of latents.
+        solver: how prior and likelihood come together.
+        steps: evaluations of the prior, at most.
         samples: see RefineDecoder.
         name: as asked for.
+        weighting: see `Evidence.weighted`.
+        start: see START_RULES.
+        task: how a task vector guides the picture; None leaves it out.
     """
 
     codec: Codec
-    prior: Denoiser
-    guidance: Guidance
+    prior: Denoiser | LatentPrior
+    solver: Solver
     steps: int
     samples: int
     name: str
+    weighting: str = "measured"
+    start: str = "evidence"
+    task: TaskGuidance | None = None
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder."""
         began = time.perf_counter()
-        evidence, estimate = estimate_of(self.codec, reception)
+        evidence, estimate = estimate_of(self.codec, reception, self.weighting)
         estimated = time.perf_counter()
-        # Pictures are in [-1, 1] from here, so deviations double.
-        error = 2 * float(estimate.deviation.square().mean().sqrt())
-        schedule = NoiseSchedule(start=max(error, 0.02), end=0.01, steps=self.steps)
-        likelihood = SymbolLikelihood(self.codec.encoder, evidence.to(self.codec.device))
-        start = repeated(estimate.picture * 2 - 1, self.samples)
-        drawn = sample_posterior(self.prior, likelihood, self.guidance, schedule, start, generator, on_step)
+        guidance = self.solver.guidance
+        # Pictures are in [-1, 1] from here.
+        problem = Problem(
+            likelihood=guided_by_task(self._likelihood(evidence.to(self.codec.device)), evidence, self.task),
+            start=repeated(estimate.picture * 2 - 1, self.samples),
+            level=start_level(self.start, estimate, reception),
+        )
+        size = problem.start.shape[2:]
+        if isinstance(self.prior, LatentPrior):
+            problem = in_latents(problem, self.prior, generator)
+        schedule = NoiseSchedule(problem.level, end=_LAST_LEVEL, steps=max(self.steps // guidance.evaluations, 1))
+        drawn = sample_posterior(self.prior, problem.likelihood, guidance, schedule, problem.start, generator, on_step)
+        if isinstance(self.prior, LatentPrior):
+            drawn = self.prior.pictures(drawn, size)
         timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
         drawn = drawn / 2 + 0.5
-        return reconstruction_of(self.name, evidence, drawn, estimate.deviation, self.steps, timings, drawn=drawn)
+        evaluations = schedule.steps * guidance.evaluations
+        found = reconstruction_of(self.name, evidence, drawn, estimate.deviation, evaluations, timings, drawn=drawn)
+        return replace(found, uses_task_vector=is_guided(evidence, self.task))
+
+    def _likelihood(self, evidence: Evidence) -> SymbolLikelihood:
+        # The evidence is weighted already; a solver of its own weighting has the decoder's estimate from measured ones.
+        weighting = self.solver.weighting or "measured"
+        if self.solver.confirming:
+            return ConfirmedLikelihood(self.codec.encoder, self.codec.decoder, evidence, weighting)
+        return SymbolLikelihood(self.codec.encoder, evidence, weighting)
+
+
+def _prior(codec: Codec, folder: Path | None, options: DecoderOptions) -> Denoiser | LatentPrior:
+    if options.prior is None:
+        return load_prior(codec.device, folder)[0]
+    told = Conditioning(label=options.label, prompt=options.prompt, guidance=options.guidance)
+    return open_prior(options.prior, codec.device, told)
 
 
 def open_posterior(
     name: str, solver: str, codec: Codec, folder: Path | None, options: DecoderOptions
 ) -> PosteriorDecoder:
     """Open `posterior[:SOLVER]`; `solver` is that of the name. Errors as in `open_decoder`."""
-    prior, _ = load_prior(codec.device, folder)
-    steps = options.steps or _DEFAULT_STEPS
-    return PosteriorDecoder(codec, prior, SOLVERS[solver], steps, options.samples, name)
+    chosen = SOLVERS[solver]
+    return PosteriorDecoder(
+        codec=codec,
+        prior=_prior(codec, folder, options),
+        solver=chosen,
+        steps=options.steps or _DEFAULT_STEPS,
+        samples=options.samples,
+        name=name,
+        weighting=options.weighting,
+        start=options.start or chosen.start,
+        task=open_task_guidance(options.task_guidance, codec.device),
+    )

@@ -12,14 +12,17 @@ from ..errors import WeightsError
 from ..semantic.codec import Codec
 from ..semantic.values import Reception, Reconstruction
 from ..weights.cards import Card
-from .bridge import BridgeCondition, BridgeDenoiser
-from .decoding import estimate_of, reconstruction_of, repeated
+from .bridge import GuidedBridge
+from .bridge_walk import condition_of, sample_bridge
+from .decoding import estimate_of, reconstruction_of
 from .models import load_bridge
+from .ode import Ddim, OdeSampler, sampler_by_name
 from .options import DecoderOptions
-from .sampler import OnStep, quietly, sample_bridge
+from .runtime import Runtime
+from .sampler import OnStep, quietly
 from .schedule import BridgeSchedule
 
-__all__ = ["RefineDecoder", "open_refine"]
+__all__ = ["RefineDecoder", "open_refine", "recommended"]
 
 _DEFAULT_STEPS = 4
 
@@ -30,8 +33,8 @@ class RefineDecoder:
 
     Attributes:
         codec: whose estimates the bridge was trained on.
-        bridge: the trained network.
-        schedule: its length is the number of evaluations.
+        bridge: the trained network and its guidance.
+        schedule: its length is the number of steps.
         kappa: starting noise relative to the predicted error, 0.1…1.
         realism: where the reconstruction lies on the line from conditional mean (0, least squared error) to draw (1).
             On that line lie the pictures of least error for a given distance from the distribution of pictures
@@ -39,33 +42,42 @@ class RefineDecoder:
             theorem 3).
         samples: pictures drawn; the first one gives the reconstruction, all of them the standard deviation.
         name: as asked for.
+        sampler: how the bridge is walked.
+        early_exit: see `ode.EarlyExit`; None walks to the end.
+        weighting: see `Evidence.weighted`.
     """
 
     codec: Codec
-    bridge: BridgeDenoiser
+    bridge: GuidedBridge
     schedule: BridgeSchedule
     kappa: float
     realism: float
     samples: int
     name: str
+    sampler: OdeSampler = Ddim()
+    early_exit: float | None = None
+    weighting: str = "measured"
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder."""
         began = time.perf_counter()
-        evidence, estimate = estimate_of(self.codec, reception)
+        evidence, estimate = estimate_of(self.codec, reception, self.weighting)
         estimated = time.perf_counter()
-        condition = BridgeCondition(
-            repeated(estimate.picture, self.samples),
-            repeated(estimate.deviation, self.samples),
-            repeated(estimate.linear.picture, self.samples),
-            repeated(estimate.linear.latent, self.samples),
+        walked = sample_bridge(
+            self.bridge,
+            condition_of(estimate, self.samples),
+            self.schedule,
+            self.kappa,
+            generator,
+            on_step,
+            self.sampler,
+            self.early_exit,
         )
-        mean, drawn = sample_bridge(self.bridge, condition, self.schedule, self.kappa, generator, on_step)
-        picture = mean[:1] + self.realism * (drawn[:1] - mean[:1])
+        mean, drawn = walked.mean[:1], walked.drawn
+        picture = mean + self.realism * (drawn[:1] - mean)
         timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
-        return reconstruction_of(
-            self.name, evidence, picture, estimate.deviation, self.schedule.steps, timings, drawn=drawn
-        )
+        nfe = walked.estimates * self.bridge.evaluations
+        return reconstruction_of(self.name, evidence, picture, estimate.deviation, nfe, timings, drawn=drawn)
 
 
 def open_refine(
@@ -74,12 +86,29 @@ def open_refine(
     """Open `refine[:STEPS]`; `steps` are those of the name. Errors as in `open_decoder`."""
     bridge, card = load_bridge(codec, folder)
     count = options.steps if options.steps is not None else (_DEFAULT_STEPS if steps is None else steps)
-    realism = _setting(card, "realism") if options.realism is None else options.realism
-    return RefineDecoder(codec, bridge, BridgeSchedule(count), _setting(card, "kappa"), realism, options.samples, name)
+    return RefineDecoder(
+        codec=codec,
+        bridge=GuidedBridge(
+            Runtime(options.precision, options.compile).applied(bridge),
+            1.0 if options.guidance is None else options.guidance,
+        ),
+        schedule=BridgeSchedule(count),
+        kappa=recommended(card, "kappa"),
+        realism=recommended(card, "realism") if options.realism is None else options.realism,
+        samples=options.samples,
+        name=name,
+        sampler=Ddim() if options.sampler is None else sampler_by_name(options.sampler),
+        early_exit=options.early_exit,
+        weighting=options.weighting,
+    )
 
 
-def _setting(card: Card, name: str) -> float:
-    """A setting in 0…1 that the card recommends."""
+def recommended(card: Card, name: str) -> float:
+    """A setting in 0…1 that the card recommends.
+
+    Raises:
+        WeightsError: the card has no such setting, or a number out of range.
+    """
     value = card.settings.get(name)
     if value is None or not 0 <= value <= 1:
         raise WeightsError(f"card {card.name!r} has the setting {name} = {value}; needed a number in 0…1")

@@ -9,12 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .bridge import BridgeCondition, BridgeDenoiser
 from .denoiser import Denoiser
 from .likelihood import Likelihood
-from .schedule import BridgeSchedule, NoiseSchedule
+from .schedule import NoiseSchedule
 
-__all__ = ["Guidance", "OnStep", "SamplerStep", "quietly", "sample_bridge", "sample_posterior"]
+__all__ = ["Guidance", "OnStep", "SamplerStep", "quietly", "sample_posterior"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,11 @@ def quietly(step: SamplerStep) -> None:
 class Guidance(Protocol):
     """One guided step; the solvers of `guidance` follow it."""
 
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the denoiser per step, without the backward passes that some solvers take through them."""
+        ...
+
     def step(
         self,
         noisy: Tensor,
@@ -51,49 +55,20 @@ class Guidance(Protocol):
         likelihood: Likelihood,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
-        """The picture at `next_sigma` and the clean estimate behind it."""
+        """One step from σ to the next.
+
+        Args:
+            noisy: x_σ, float [B, 3, H, W]; each entry of the batch is a draw of its own.
+            sigma: σ.
+            next_sigma: σ', below σ; 0 at the last step.
+            denoiser: the prior.
+            likelihood: the evidence.
+            generator: of all noise.
+
+        Returns:
+            The picture at `next_sigma` and the clean estimate behind it, both float [B, 3, H, W].
+        """
         ...
-
-
-@torch.no_grad()
-def sample_bridge(
-    denoiser: BridgeDenoiser,
-    condition: BridgeCondition,
-    schedule: BridgeSchedule,
-    kappa: float,
-    generator: torch.Generator,
-    on_step: OnStep = quietly,
-) -> tuple[Tensor, Tensor]:
-    """Walk the bridge from estimate plus noise to a picture.
-
-    Along a line x_t = x_0 + t·(x_1 - x_0), Euler's step with the current estimate of x_0 is x_s = x̂ + (s/t)(x_t - x̂).
-    The first step's estimate is the bridge's own conditional mean; the more steps, the closer the last state comes to a
-    draw from the posterior.
-
-    Args:
-        denoiser: the trained bridge.
-        condition: what was received.
-        schedule: times.
-        kappa: size of the starting noise relative to the estimate's predicted error, 0.1…1.
-        generator: of the starting noise.
-        on_step: called after each step.
-
-    Returns:
-        The conditional mean and the draw, both float [B, 3, H, W] in [0, 1] units, not clamped; equal for one step.
-    """
-    batch = condition.estimate.shape[0]
-    device = condition.estimate.device
-    noise = torch.randn(condition.estimate.shape, generator=generator, device=device)
-    state = condition.estimate + kappa * condition.deviation * noise
-    mean = state
-    strength = torch.full((batch,), kappa, device=device)
-    times = schedule.times()
-    for index, (now, then) in enumerate(zip(times[:-1], times[1:], strict=True)):
-        clean = denoiser(state, condition, torch.full((batch,), float(now), device=device), strength)
-        state = clean + float(then / now) * (state - clean)
-        mean = clean if index == 0 else mean
-        on_step(SamplerStep(index + 1, schedule.steps, clean))
-    return mean, state
 
 
 def sample_posterior(

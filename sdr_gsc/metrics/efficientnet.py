@@ -1,19 +1,22 @@
-"""EfficientNet-Lite0: a small classifier of 1000 kinds of things, used as an eye.
+"""EfficientNet-Lite: small classifiers of 1000 kinds of things, used as eyes.
 
 Architecture: Tan and Le 2019 (arXiv:1905.11946), table 1, in its Lite form: no squeeze-and-excitation, ReLU6, and
-stem and head of fixed width. Depthwise convolutions pad as TensorFlow does ("same": what is missing goes to the end).
+stem and head of fixed size. Larger members are wider by a factor (channels rounded to multiples of 8) and deeper by
+another (repeats rounded up). Depthwise convolutions pad as TensorFlow does ("same": what is missing goes to the end).
 """
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["STAGES", "EfficientNetLite0"]
+__all__ = ["LITE0", "LITE1", "LITE2", "STAGES", "EfficientNetLite", "EfficientNetLite0", "Scaling"]
 
-#: Of each stage: repeats, kernel size, stride of its first block, expansion, output channels.
+#: Of each stage of Lite0: repeats, kernel size, stride of its first block, expansion, output channels.
 STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -25,6 +28,40 @@ STAGES = (
 )
 _STEM_CHANNELS, _HEAD_CHANNELS, _CLASSES = 32, 1280, 1000
 _NORM_EPSILON = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How a member of the family differs from Lite0.
+
+    Attributes:
+        width: factor of the stages' channels.
+        depth: factor of the stages' repeats; the first and the last stage keep theirs.
+        side_px: side of the pictures it was trained with.
+    """
+
+    width: float
+    depth: float
+    side_px: int
+
+    @property
+    def stages(self) -> tuple[tuple[int, int, int, int, int], ...]:
+        """STAGES of this member."""
+        last = len(STAGES) - 1
+        return tuple(
+            (repeats if index in (0, last) else math.ceil(repeats * self.depth), kernel, stride, expansion,
+             _multiple_of_8(out * self.width))
+            for index, (repeats, kernel, stride, expansion, out) in enumerate(STAGES)
+        )  # fmt: skip
+
+
+LITE0, LITE1, LITE2 = Scaling(1.0, 1.0, 224), Scaling(1.0, 1.1, 240), Scaling(1.1, 1.2, 260)
+
+
+def _multiple_of_8(channels: float) -> int:
+    """The nearest multiple of 8 that does not lose more than a tenth."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -69,19 +106,20 @@ class _Block(nn.Module):
         return x + y if self.residual else y
 
 
-class EfficientNetLite0(nn.Module):
-    """The network; 4.65 million parameters.
+class EfficientNetLite(nn.Module):
+    """The network; 4.65 (Lite0), 5.42 (Lite1) or 6.09 (Lite2) million parameters.
 
     Pictures come as float32 [B, 3, H, W] in [0, 1] and are brought to the network's range, (255 x - 127) / 128, inside.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scaling: Scaling) -> None:
         super().__init__()
+        self._stages = scaling.stages
         self.stem = nn.Sequential(
             OrderedDict(conv=_SameConv(3, _STEM_CHANNELS, 3, 2, bias=False), norm=_norm(_STEM_CHANNELS), act=nn.ReLU6())
         )
         stages, channels = [], _STEM_CHANNELS
-        for repeats, kernel, stride, expansion, out in STAGES:
+        for repeats, kernel, stride, expansion, out in self._stages:
             blocks = []
             for index in range(repeats):
                 blocks.append(_Block(channels, out, kernel, stride if index == 0 else 1, expansion))
@@ -104,9 +142,18 @@ class EfficientNetLite0(nn.Module):
             found.append(x)
         return found
 
+    def pooled(self, pictures: Tensor) -> Tensor:
+        """What the classes are read from: mean over the picture of the head's 1280 features, float [B, 1280], >= 0."""
+        return self.pooled_of(self.features(pictures)[-1])
+
+    def pooled_of(self, last_features: Tensor) -> Tensor:
+        """`pooled` from the last of `features`."""
+        found: Tensor = self.head(last_features).mean(dim=(2, 3))
+        return found
+
     def logits_of(self, last_features: Tensor) -> Tensor:
         """Class logits [B, 1000] from the last of `features`."""
-        return self.classify(self.head(last_features).mean(dim=(2, 3)))
+        return self.classify(self.pooled_of(last_features))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Class logits [B, 1000]."""
@@ -118,10 +165,17 @@ class EfficientNetLite0(nn.Module):
         Raises:
             RuntimeError: a name or a shape does not fit.
         """
-        self.load_state_dict(OrderedDict((_own_name(name), value) for name, value in state.items()))
+        self.load_state_dict(OrderedDict((_own_name(name, self._stages), value) for name, value in state.items()))
 
 
-def _own_name(name: str) -> str:
+class EfficientNetLite0(EfficientNetLite):
+    """The smallest of the family."""
+
+    def __init__(self) -> None:
+        super().__init__(LITE0)
+
+
+def _own_name(name: str, stages: tuple[tuple[int, int, int, int, int], ...]) -> str:
     parts = name.split(".")
     outer = {"_conv_stem": "stem.conv", "_bn0": "stem.norm", "_conv_head": "head.conv", "_bn1": "head.norm"}
     if parts[0] == "_fc":
@@ -137,7 +191,7 @@ def _own_name(name: str) -> str:
         "_bn2": "project_norm",
     }
     stage, index = 0, int(parts[1])
-    while stage + 1 < len(STAGES) and index >= STAGES[stage][0]:
-        index -= STAGES[stage][0]
+    while stage + 1 < len(stages) and index >= stages[stage][0]:
+        index -= stages[stage][0]
         stage += 1
     return ".".join([f"stages.{stage}.{index}.layers", inner.get(parts[2], parts[2]), *parts[3:]])

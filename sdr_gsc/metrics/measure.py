@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .agreement import top1_agrees
+from .agreement import judges_agree, top1_agrees
 from .distortion import ms_ssim, psnr_db, ssim
 from .lpips import Lpips
 from .perceptual import perceptual_distance
@@ -35,7 +35,14 @@ class Metrics:
     lpips: float | None = None
 
 
-def measure(sent: np.ndarray, received: np.ndarray, *, device: str = "cpu", lpips: Lpips | None = None) -> Metrics:
+def measure(
+    sent: np.ndarray,
+    received: np.ndarray,
+    *,
+    device: str = "cpu",
+    lpips: Lpips | None = None,
+    by_judge: bool = False,
+) -> Metrics:
     """Measure a received picture against the sent one.
 
     Args:
@@ -43,6 +50,7 @@ def measure(sent: np.ndarray, received: np.ndarray, *, device: str = "cpu", lpip
         received: the same shape and range.
         device: torch device of the network behind `perceptual` and `top1_agrees`.
         lpips: the real metric, opened with the user's weights.
+        by_judge: let EfficientNet-Lite2 look instead of Lite0, for pictures made with features of Lite0.
 
     Raises:
         PictureError: the pictures differ in shape, or are not what they should be.
@@ -52,7 +60,7 @@ def measure(sent: np.ndarray, received: np.ndarray, *, device: str = "cpu", lpip
         psnr_db=psnr_db(sent, received),
         ssim=ssim(sent, received),
         ms_ssim=ms_ssim(sent, received),
-        perceptual=perceptual_distance(sent, received, device=device),
-        top1_agrees=top1_agrees(sent, received, device=device),
+        perceptual=perceptual_distance(sent, received, device=device, by_judge=by_judge),
+        top1_agrees=(judges_agree if by_judge else top1_agrees)(sent, received, device=device),
         lpips=None if lpips is None else lpips.distance(sent, received),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .features import load_eye
+from .features import load_eye, load_judge
 from .picture_pair import as_tensor_pair
 
 __all__ = ["feature_distance", "perceptual_distance"]
@@ -28,7 +28,9 @@ def feature_distance(first: list[Tensor], second: list[Tensor]) -> Tensor:
 
 
 @torch.inference_mode()
-def perceptual_distance(sent: np.ndarray, received: np.ndarray, *, device: str = "cpu") -> float:
+def perceptual_distance(
+    sent: np.ndarray, received: np.ndarray, *, device: str = "cpu", by_judge: bool = False
+) -> float:
     """`feature_distance` over the seven stages of EfficientNet-Lite0; 0 for equal pictures, smaller is better.
 
     It has the form of LPIPS without its learned weights and with another network: compare it with itself only.
@@ -37,7 +39,8 @@ def perceptual_distance(sent: np.ndarray, received: np.ndarray, *, device: str =
         sent: float32 [H, W, 3] in [0, 1].
         received: the same shape and range.
         device: torch device.
+        by_judge: look with EfficientNet-Lite2 instead, for pictures made with features of Lite0.
     """
     pair = torch.cat(as_tensor_pair(sent, received)).to(device)
-    features = load_eye(device).features(pair)
+    features = (load_judge if by_judge else load_eye)(device).features(pair)
     return float(feature_distance([f[:1] for f in features], [f[1:] for f in features])[0])

@@ -8,18 +8,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from ..errors import DescriptorError, WeightsError
 from ..weights.cards import Card, load_card
 from .decoder import Estimate, SemanticDecoder
 from .descriptor import NO_MCS, Descriptor, Mapping
 from .encoder import SemanticEncoder
-from .evidence import Evidence
+from .evidence import Evidence, evidence_of
 from .picture import as_tensor
 from .quantizer import Quantizer
-from .rate import Rate
+from .rate import RATES, Rate, symbols_per_picture
 from .transform import pad_to_blocks
-from .values import SemanticSymbols
+from .values import Reception, SemanticSymbols
 
 __all__ = ["CODEC_ID", "Codec"]
 
@@ -64,6 +65,23 @@ class Codec:
             module.to(target).eval().requires_grad_(requires_grad=False)
         return cls(encoder, decoder, card, target)
 
+    @property
+    def family(self) -> int:
+        """What descriptors call this kind of codec."""
+        return CODEC_ID
+
+    def padded(self, pictures: Tensor) -> Tensor:
+        """Pictures, float [B, 3, H, W], at a size that the encoder takes."""
+        return pad_to_blocks(pictures)
+
+    def sizes(self, height: int, width: int) -> tuple[tuple[Rate, int], ...]:
+        """The rates for a picture of this size and the complex symbols that each takes, fewest first."""
+        return tuple((rate, symbols_per_picture(height, width, rate)) for rate in RATES)
+
+    def evidence(self, reception: Reception) -> Evidence:
+        """See evidence_of."""
+        return evidence_of(reception)
+
     @torch.inference_mode()
     def encode(
         self,
@@ -92,7 +110,7 @@ class Codec:
             Indices and a descriptor whose `n_frames` is 1 until the link has planned the frames.
         """
         quantizer = Quantizer.of(levels)
-        padded = pad_to_blocks(as_tensor(picture).to(self.device))
+        padded = self.padded(as_tensor(picture).to(self.device))
         latents = self.encoder(padded, rate).flatten().cpu().numpy().astype(np.float32)
         # A picture of one flat colour has latents near zero; the floor keeps the scale a normal float16.
         scale = float(np.float16(max(float(np.sqrt(np.mean(latents**2))), 1e-3)))
@@ -100,7 +118,7 @@ class Codec:
         power = 2 * float(np.mean(quantizer.values(indices) ** 2))
         descriptor = Descriptor(
             picture_id=picture_id,
-            codec_id=CODEC_ID,
+            codec_id=self.family,
             weights_prefix=self.card.prefix,
             height=picture.shape[0],
             width=picture.shape[1],
@@ -124,10 +142,10 @@ class Codec:
         Raises:
             DescriptorError: other codec family or other weights.
         """
-        if descriptor.codec_id != CODEC_ID or descriptor.weights_prefix != self.card.prefix:
+        if descriptor.codec_id != self.family or descriptor.weights_prefix != self.card.prefix:
             raise DescriptorError(
                 f"symbols were made by codec {descriptor.codec_id} with weights {descriptor.weights_prefix.hex()}; "
-                f"this is codec {CODEC_ID} with weights {self.card.prefix.hex()}: load the sender's weights"
+                f"this is codec {self.family} with weights {self.card.prefix.hex()}: load the sender's weights"
             )
 
     @torch.inference_mode()

@@ -10,10 +10,8 @@ import numpy as np
 from ..errors import SettingsError
 from .codec import Codec
 from .descriptor import Descriptor, Mapping
-from .evidence import evidence_of
 from .mapping import constellation_points, index_bits, indices_from_bits, points_of
 from .quantizer import LEVELS
-from .rate import RATES, symbols_per_picture
 from .values import Reception, SemanticSymbols
 
 __all__ = ["coded_payload", "encode_within", "received_points"]
@@ -36,14 +34,15 @@ def encode_within(codec: Codec, picture: np.ndarray, max_bytes: int, **descripti
     """
     height, width = picture.shape[:2]
     candidates = []
-    for rate in RATES:
-        reals = 2 * symbols_per_picture(height, width, rate)
+    sizes = codec.sizes(height, width)
+    for rate, count in sizes:
+        reals = 2 * count
         fitting = [levels for levels in LEVELS if reals * int(math.log2(levels)) <= 8 * max_bytes]
         if fitting:
             symbols = codec.encode(picture, rate, max(fitting), **description)  # type: ignore[arg-type]
             candidates.append((_error(codec, picture, symbols), symbols))
     if not candidates:
-        needed = -(-4 * symbols_per_picture(height, width, RATES[0]) // 8)
+        needed = -(-4 * sizes[0][1] // 8)
         raise SettingsError(
             f"{max_bytes} bytes cannot carry a {width}x{height} picture; the lowest rate needs {needed}: use a higher "
             "MCS or more symbols"
@@ -60,7 +59,7 @@ def _error(codec: Codec, picture: np.ndarray, symbols: SemanticSymbols) -> float
         (),
     )
     height, width = picture.shape[:2]
-    decoded = codec.estimate(evidence_of(exact)).picture[0, :, :height, :width].clamp(0, 1)
+    decoded = codec.estimate(codec.evidence(exact)).picture[0, :, :height, :width].clamp(0, 1)
     return float(np.mean((decoded.permute(1, 2, 0).cpu().numpy() - picture) ** 2))
 
 

@@ -44,9 +44,11 @@ class Descriptor:
         width: picture width in pixels, 1…65535.
         mapping: what crosses the air.
         levels: quantizer levels per real dimension, L in {4, 8, 16, 32}.
-        rate_index: index into the codec's table of rates, 0…15.
-        n_symbols: semantic symbols of the picture (constellation points before padding).
-        n_bytes: payload bytes of the coded and classical mappings; 0 for direct.
+        rate_index: index into the codec's table of rates, 0…15; 15 where no picture is sent.
+        n_symbols: semantic symbols (constellation points before padding); those beyond the picture's rate are its
+            task vector's.
+        n_bytes: payload bytes of the coded and classical mappings; for direct, 0 or the `task_identity` as a
+            little-endian number.
         mcs: index of the modulation and coding scheme; NO_MCS for direct.
         n_frames: frames that carry the picture.
         scale: the picture's latent scale; a float16 value, the very value that the encoder used.
@@ -86,6 +88,11 @@ class Descriptor:
                 raise DescriptorError(f"{name} is {value}; needed a positive finite float16 value")
         if not -128 <= self.design_esn0_db < 128:
             raise DescriptorError(f"design_esn0_db is {self.design_esn0_db}; needed -128…127.99")
+
+    @property
+    def task_identity(self) -> bytes:
+        """For `direct` with a task vector: 4 bytes that tell which model made it."""
+        return self.n_bytes.to_bytes(4, "little")
 
     def pack(self) -> bytes:
         """Fixed-size little-endian form of DESCRIPTOR_BYTES bytes; the field table is in docs/conventions.md."""

@@ -56,6 +56,7 @@ class Reconstruction:
         standard_deviation: float32 [H, W] per-pixel standard deviation (RGB mean), where the decoder knows it.
         nfe: evaluations of the denoiser per picture.
         timings_s: seconds spent, by name.
+        uses_task_vector: whether a task vector took part; then another network than the vector's has to judge.
     """
 
     picture: np.ndarray
@@ -64,3 +65,4 @@ class Reconstruction:
     standard_deviation: np.ndarray | None
     nfe: int
     timings_s: Mapping[str, float]
+    uses_task_vector: bool = False

@@ -18,14 +18,15 @@ class Card:
     """A model card.
 
     Attributes:
-        name: ``codec``, ``refine`` or ``prior``.
+        name: ``codec``, ``refine``, ``consistency`` or ``prior``.
         file: name of the safetensors file, beside the cards.
         sha256: hexadecimal hash of the file.
         parameters: number of trained values.
         description: one sentence.
         trained_on: the pictures, their licences, and how to gather them again.
         trained_with: the command and the settings that made the file.
-        codec_sha256: for models that belong to one codec, its hash; otherwise empty.
+        codec_sha256: for models that belong to one codec, its hash; otherwise empty. A codec adapted at the receiver
+            belongs to the codec it was adapted from, which is the sender's.
         license: of the weights.
         settings: values that go with the weights, by name; `refine` has ``kappa`` and ``realism``.
         metrics: held-out figures, by name.
@@ -45,8 +46,12 @@ class Card:
 
     @property
     def prefix(self) -> bytes:
-        """First 4 bytes of the hash, as the descriptor carries them."""
-        return bytes.fromhex(self.sha256)[:4]
+        """First 4 bytes of the sender's hash, as the descriptor carries them.
+
+        An adapted codec has the encoder of the one it was adapted from, and so the same symbols: it goes by that one's
+        hash on the air.
+        """
+        return bytes.fromhex(self.codec_sha256 or self.sha256)[:4]
 
 
 def shipped_folder() -> Path:

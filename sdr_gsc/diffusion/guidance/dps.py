@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..denoiser import DATA_DEVIATION, Denoiser
+from ..denoiser import Denoiser
 from ..likelihood import Likelihood
+from .descent import guided_estimate
+from .steps import ancestral
 
 __all__ = ["DpsGuidance"]
 
@@ -17,16 +19,21 @@ __all__ = ["DpsGuidance"]
 class DpsGuidance:
     """The solver behind `posterior:dps`.
 
-    The likelihood is evaluated at the denoised picture with the measured variances, and its gradient g is taken with
-    respect to the noisy picture. The step along -g minimizes misfit plus distance from the denoised picture over r²,
-    were the encoder linear: ⟨J g, residual⟩/(‖J g‖² + ‖g‖²/r²), with r² = s²σ²/(σ² + s²) as in ΠGDM and J the
-    Jacobian of the residual. (The constant step of the paper has to be tuned for every noise level and encoder.)
+    The likelihood is evaluated at the denoised picture with the measured variances, and its gradient is taken with
+    respect to the noisy picture. The length of the step is not the constant of the paper but that of `guided_estimate`.
+    For a Gaussian prior it draws from the posterior where the evidence bends equally in all directions; elsewhere one
+    step along one gradient leaves directions of little curvature behind.
 
     Attributes:
-        strength: multiplies the step; 1 is the balance itself.
+        strength: weight of the evidence; 1 is the likelihood itself.
     """
 
     strength: float = 1.0
+
+    @property
+    def evaluations(self) -> int:
+        """See Guidance; each has one backward pass."""
+        return 1
 
     def step(
         self,
@@ -37,23 +44,12 @@ class DpsGuidance:
         likelihood: Likelihood,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
-        """One step from σ to the next; see ProximalGuidance.step."""
-        noisy = noisy.detach().requires_grad_()
-        clean = denoiser(noisy, torch.full((noisy.shape[0],), sigma, device=noisy.device))
-        residual = likelihood.residual(clean)
-        misfit = 0.5 * residual.square().sum()
-        (gradient,) = torch.autograd.grad(misfit, noisy)
-        with torch.no_grad():
-            # J g by a finite difference: one more pass of the cheap encoder, none of the denoiser.
-            probe = 1e-2 * DATA_DEVIATION / gradient.square().mean((1, 2, 3), keepdim=True).sqrt().clamp(min=1e-12)
-            change = (residual - likelihood.residual(clean - probe * gradient)).flatten(1) / probe.flatten(1)
-            slope = (change * residual.flatten(1)).sum(1).reshape(-1, 1, 1, 1)
-            bend = change.square().sum(1).reshape(-1, 1, 1, 1)
-            power = gradient.square().sum((1, 2, 3), keepdim=True)
-            variance = sigma**2 * DATA_DEVIATION**2 / (sigma**2 + DATA_DEVIATION**2)
-            length = slope / (bend + power / variance).clamp(min=1e-30)
-            guided = clean - self.strength * length * gradient
-            down = next_sigma**2 / sigma**2
-            fresh = torch.randn(noisy.shape, generator=generator, device=noisy.device)
-            ancestral = guided + down * (noisy - guided) + next_sigma * (1 - down) ** 0.5 * fresh
-        return ancestral.detach(), guided.detach()
+        """See Guidance."""
+        guided = guided_estimate(
+            noisy,
+            sigma,
+            denoiser,
+            lambda clean: (likelihood.residual(clean),),
+            lambda _, norm: torch.full_like(norm, self.strength),
+        )
+        return ancestral(noisy, guided, sigma, next_sigma, generator), guided

@@ -178,16 +178,6 @@ def test_requests_of_the_command_line_are_checked(sdr_gsc, tmp_path):
     assert "--only" in sdr_gsc("bench", "phy", "--only", "speed", "--page", tmp_path / "page.md").refusal
 
 
-def test_decoders_are_measured(sdr_gsc, models):
-    arguments = ("--side-px", 64, "--repetitions", 1, "--decoder", "mmse,refine:2", "--weights", models, "--json")
-    found = check(sdr_gsc("bench", "decode", *arguments).json)
-    assert found["refine:2, NFE"]["value"] == 2
-    assert found["mmse, PSNR"]["value"] > 12
-    seconds = found["mmse, seconds per picture"]
-    assert seconds["target"] is None  # the targets hold for 256 pixels a side
-    assert found["mmse, pictures per second"]["value"] == pytest.approx(1 / seconds["value"])
-
-
 def test_the_link_is_measured(sdr_gsc, models):
     arguments = ("--side-px", 64, "--repetitions", 1, "--weights", models)
     found = check(sdr_gsc("bench", "link", *arguments, "--json").json)

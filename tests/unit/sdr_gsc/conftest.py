@@ -55,11 +55,18 @@ def model_folder(untrained_codec: Codec, tmp_path_factory: pytest.TempPathFactor
     codec = {f"encoder.{name}": value for name, value in untrained_codec.encoder.state_dict().items()}
     codec |= {f"decoder.{name}": value for name, value in untrained_codec.decoder.state_dict().items()}
     digest = ""
-    for name, state in {"codec": codec, "refine": bridge.state_dict(), "prior": prior.state_dict()}.items():
+    states = {
+        "codec": codec,
+        "refine": bridge.state_dict(),
+        "consistency": bridge.state_dict(),
+        "prior": prior.state_dict(),
+    }
+    for name, state in states.items():
         path = folder / f"{name}.safetensors"
         save_file({key: value.half().contiguous() for key, value in state.items()}, path)
         own = sha256(path.read_bytes()).hexdigest()
         digest = own if name == "codec" else digest
-        belongs = digest if name == "refine" else ""
-        write_card(Card(name, path.name, own, 0, "", "", "", belongs, "", {"kappa": 0.5, "realism": 1.0}, {}), folder)
+        belongs = digest if name in ("refine", "consistency") else ""
+        settings = {"kappa": 0.5, "realism": 1.0, "noise": 0.5}
+        write_card(Card(name, path.name, own, 0, "", "", "", belongs, "", settings, {}), folder)
     return folder

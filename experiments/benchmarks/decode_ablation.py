@@ -1,0 +1,31 @@
+"""The ablation of weights: the same decoders on the same receptions, with less of what the receiver measured."""
+
+from __future__ import annotations
+
+from sdr_gsc.diffusion.decoders import open_decoder
+from sdr_gsc.diffusion.decoding import Decoder
+from sdr_gsc.diffusion.options import DecoderOptions
+from sdr_gsc.semantic.evidence import WEIGHTINGS
+
+from ..procedures.transmission import Bench
+
+__all__ = ["WEIGHTINGS", "ablation_name", "open_weighted"]
+
+#: Enough to tell weightings apart, at a fifth of the time of the comparison between decoders.
+_MOST_NFE = 10
+_SLOW_FAMILIES = ("posterior", "blind")
+
+
+def ablation_name(decoder: str, weighting: str) -> str:
+    """Name of a series.
+
+    >>> ablation_name("mmse", "global")
+    'mmse, weights: global'
+    """
+    return f"{decoder}, weights: {weighting}"
+
+
+def open_weighted(name: str, weighting: str, nfe: int, bench: Bench) -> Decoder:
+    """Open a decoder with a weighting; one of many evaluations takes at most 10. Errors as in `open_decoder`."""
+    steps = min(nfe, _MOST_NFE) if name.partition(":")[0] in _SLOW_FAMILIES else None
+    return open_decoder(name, bench.codec, bench.weights, DecoderOptions(steps=steps, weighting=weighting))

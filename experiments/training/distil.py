@@ -1,0 +1,256 @@
+"""Distillation of the bridge: one evaluation at t = 1 is to give a realistic picture.
+
+The trained bridge goes on against a critic that knows the codec's estimate. All errors count in units of the predicted
+deviation τ, so that one balance between realism and squared error holds at every rate and SNR:
+
+    loss = w_s · mean((x̂ - x)²)/mean(b²τ²) + w_a · adversarial + w_f · feature matching + w_c · consistency.
+
+A perfect draw from the posterior has twice the squared error of its mean (3 dB); w_s : w_a says how much of that is
+spent. The critic judges estimates at t = 1; the other steps keep the bridge a bridge, by squared error alone, so that
+the realistic estimate can be walked on from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sdr_gsc.diffusion.bridge import BridgeCondition, BridgeDenoiser, bridge_state
+from sdr_gsc.diffusion.consistency import sample_consistency
+from sdr_gsc.diffusion.schedule import BridgeSchedule
+from sdr_gsc.errors import SettingsError
+from sdr_gsc.semantic.quantizer import Quantizer
+from sdr_gsc.semantic.rate import BLOCK_PX, RATES, Rate
+
+from .air import Air, draw_air
+from .codec import CodecModel
+from .critic import Critic, Judgement, adversarial_loss, matching_loss, sensitivity
+from .loop import Draw, LoopSettings, Progress, Rival, build_seeded, fit
+from .pictures import PictureSet
+
+__all__ = ["Balance", "balanced_realism", "distilled_psnr_db", "train_distil"]
+
+#: How often each rate is trained: mostly where a generative decoder has most to add.
+_RATE_SHARES = (0.05, 0.08, 0.13, 0.30, 0.28, 0.16)
+#: Share of the draws whose Es/N0 is in 0…15 dB, and that of the steps at t = 1.
+_USUAL_SHARE = 0.7
+_USUAL_ESN0_DB = (0.0, 15.0)
+_ONE_STEP_SHARE = 0.8
+#: Learning rate of the critic relative to the network's.
+_CRITIC_RATE = 1.0
+#: Every so many turns the critic pays for its sensitivity to photographs and made pictures (R1 and R2), so much.
+_PENALTY_EVERY = 1
+_PENALTY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Weights of the losses, all >= 0, and the starting noise.
+
+    Attributes:
+        squared: squared error relative to the predicted one.
+        adversarial: the critic's verdict.
+        matching: distance between the critic's features of picture and estimate.
+        consistency: squared distance between the estimates at t and at an earlier time of the same line, in the same
+            units; it costs one more evaluation.
+        kappa: strength of the bridge, above 0, at most 1.
+        noise: size of the noise at t = 1 relative to κτ. With all of it, the cheapest way to please the critic is to
+            let white noise through; without it, detail has to come from what was received.
+    """
+
+    squared: float = 1.0
+    adversarial: float = 0.3
+    matching: float = 0.2
+    consistency: float = 0.0
+    kappa: float = 0.5
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        weights = (self.squared, self.adversarial, self.matching, self.consistency)
+        if min(weights) < 0 or max(weights) == 0 or not (0 < self.kappa <= 1 and 0 <= self.noise <= 1):
+            raise SettingsError(
+                f"weights are {weights}, kappa is {self.kappa} and noise {self.noise}; needed weights of at least 0, "
+                "one of them above, kappa in 0…1 and above 0, noise in 0…1"
+            )
+
+
+@dataclass(slots=True)
+class _Game:
+    """One network's loss, and its critic's on the same draw."""
+
+    model: BridgeDenoiser
+    critic: Critic
+    codec: CodecModel
+    pictures: PictureSet
+    settings: LoopSettings
+    balance: Balance
+    played: tuple[Tensor, Tensor, BridgeCondition] | None = None
+
+    def loss(self, draw: Draw) -> Tensor:
+        """What the network has to reduce."""
+        balance, batch = self.balance, self.settings.batch
+        crops = self.pictures.crops(batch, self.settings.side_px, draw.generator).to(self.settings.device)
+        condition = _condition(self.codec, crops, draw)
+
+        def uniform() -> Tensor:
+            return torch.rand(batch, generator=draw.torch_generator, device=crops.device)
+
+        at_once = draw.generator.random() < _ONE_STEP_SHARE
+        t = torch.ones(batch, device=crops.device) if at_once else 0.02 + 0.98 * uniform()
+        kappa = torch.full_like(t, balance.kappa)
+        noise = torch.randn(crops.shape, generator=draw.torch_generator, device=crops.device)
+        noise = noise * balance.noise if at_once else noise
+        with torch.autocast(crops.device.type, dtype=torch.bfloat16):
+            clean = self.model(bridge_state(condition, crops, noise, t, kappa), condition, t, kappa)
+        power = (_remaining(t, balance.kappa).square() * condition.deviation.square()).mean((1, 2, 3))
+        loss = balance.squared * ((clean - crops).square().mean((1, 2, 3)) / power).mean()
+        if balance.consistency:
+            earlier = t * uniform()
+            with torch.no_grad(), torch.autocast(crops.device.type, dtype=torch.bfloat16):
+                aim = self.model(bridge_state(condition, crops, noise, earlier, kappa), condition, earlier, kappa)
+            loss = loss + balance.consistency * ((clean - aim).square().mean((1, 2, 3)) / power).mean()
+        self.critic.requires_grad_(requires_grad=False)
+        if at_once and (balance.adversarial or balance.matching):
+            made = self._judge(clean, condition)
+            with torch.no_grad():
+                real = self._judge(crops, condition)
+            loss = loss + balance.adversarial * adversarial_loss(made, real)
+            loss = loss + balance.matching * matching_loss(real, made)
+        self.played = (crops, clean.detach(), condition) if at_once else None
+        return loss
+
+    def critic_loss(self, draw: Draw) -> Tensor | None:
+        """What the critic has to reduce, on the pictures that the network has just made; None where it made none."""
+        if self.played is None:
+            return None
+        crops, clean, condition = self.played
+        self.critic.requires_grad_(requires_grad=True)
+        loss = adversarial_loss(self._judge(crops, condition), self._judge(clean, condition))
+        if draw.step % _PENALTY_EVERY == 0:
+            slopes = sensitivity(self.critic, crops, condition) + sensitivity(self.critic, clean, condition)
+            loss = loss + 0.5 * _PENALTY * _PENALTY_EVERY * slopes
+        return loss
+
+    def _judge(self, pictures: Tensor, condition: BridgeCondition) -> Judgement:
+        with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
+            judgement: Judgement = self.critic(pictures, condition)
+        return judgement
+
+
+def _remaining(t: Tensor, kappa: float) -> Tensor:
+    """The bridge's b, float [B, 1, 1, 1]: the deviation that is left at t, relative to τ."""
+    t = t.reshape(-1, 1, 1, 1)
+    return t * kappa / ((1 - t).square() + (t * kappa).square()).sqrt()
+
+
+@torch.no_grad()
+def _condition(codec: CodecModel, crops: Tensor, draw: Draw) -> BridgeCondition:
+    rate = RATES[int(draw.generator.choice(len(RATES), p=_RATE_SHARES))]
+    symbols = (crops.shape[2] // BLOCK_PX) * (crops.shape[3] // BLOCK_PX) * rate.channels // 2
+    usual = draw.generator.random() < _USUAL_SHARE
+    air = draw_air(crops.shape[0], symbols, draw.generator, **({"esn0_db": _USUAL_ESN0_DB} if usual else {}))
+    return _through(codec, crops, rate, Air(air.quantizer, air.noise.to(crops.device)), draw.torch_generator)
+
+
+def _through(codec: CodecModel, crops: Tensor, rate: Rate, air: Air, generator: torch.Generator) -> BridgeCondition:
+    estimate = codec.through(crops, rate, air, generator, bfloat16=True)
+    return BridgeCondition(estimate.picture, estimate.deviation, estimate.linear.picture, estimate.linear.latent)
+
+
+def train_distil(
+    codec: CodecModel,
+    start: BridgeDenoiser,
+    pictures: PictureSet,
+    settings: LoopSettings,
+    balance: Balance,
+    checkpoint: Path,
+    on_step: Callable[[Progress], None] = lambda progress: None,
+) -> BridgeDenoiser:
+    """Go on from a trained bridge; returns it with averaged weights, in evaluation mode.
+
+    Args:
+        codec: frozen here.
+        start: the trained bridge; left as it is.
+        pictures: to train on.
+        settings: how long and how fast.
+        balance: weights of the losses.
+        checkpoint: file to write and resume from; it holds the critic, too.
+        on_step: called after each step.
+    """
+    model = BridgeDenoiser(latent=start.unet.shape.latent)
+    model.load_state_dict(start.state_dict())
+    model.to(settings.device).requires_grad_(requires_grad=True)
+    critic = build_seeded(Critic, settings.seed).to(settings.device)
+    codec = codec.to(settings.device).eval().requires_grad_(requires_grad=False)
+    game = _Game(model, critic, codec, pictures, settings, balance)
+    groups: list[dict[str, object]] = [{"params": list(model.parameters()), "lr": 1.0}]
+    rival = Rival(critic, game.critic_loss, learning_rate=_CRITIC_RATE)
+    averaged = fit(model, game.loss, groups, settings, checkpoint, on_step, rival)
+    model.load_state_dict(averaged)
+    return model.eval()
+
+
+@torch.no_grad()
+def distilled_psnr_db(
+    codec: CodecModel,
+    bridge: BridgeDenoiser,
+    pictures: Tensor,
+    rate: Rate,
+    esn0_db: float,
+    balance: Balance,
+    realisms: Sequence[float],
+    seed: int = 0,
+) -> list[float]:
+    """Mean PSNR in dB of m + realism·(x̂ - m) over white noise, for each realism; 0 gives the codec's own.
+
+    Args:
+        codec: that the bridge belongs to.
+        bridge: the distilled one.
+        pictures: float [B, 3, H, W] in [0, 1].
+        rate: of the codec.
+        esn0_db: Es/N0.
+        balance: with which it was trained.
+        realisms: where to measure.
+        seed: of all noise.
+    """
+    generator = torch.Generator(pictures.device).manual_seed(seed)
+    symbols = (pictures.shape[2] // BLOCK_PX) * (pictures.shape[3] // BLOCK_PX) * rate.channels // 2
+    noise = torch.full((pictures.shape[0], symbols), 10 ** (-esn0_db / 10), device=pictures.device)
+    condition = _through(codec, pictures, rate, Air(Quantizer.of(16), noise), generator)
+    drawn, _ = sample_consistency(bridge, condition, BridgeSchedule(1), balance.kappa, balance.noise, generator)
+    found = []
+    for realism in realisms:
+        picture = condition.estimate + realism * (drawn - condition.estimate)
+        error = (picture.clamp(0, 1) - pictures).square().mean((1, 2, 3))
+        found.append(float((-10 * error.log10()).mean()))
+    return found
+
+
+def balanced_realism(
+    codec: CodecModel,
+    bridge: BridgeDenoiser,
+    pictures: PictureSet,
+    settings: LoopSettings,
+    balance: Balance,
+    loss_db: float,
+) -> float:
+    """The largest realism in 0.05…1 whose PSNR loss against the codec's own estimate stays within `loss_db`.
+
+    Measured on crops of the training pictures, one step, as the mean over CBR 1/48 and 1/24 at 0, 5, 10 and 15 dB.
+    """
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(settings.seed)))
+    crops = pictures.crops(32, settings.side_px, generator).to(settings.device)
+    realisms = [0.0, *(0.05 * step for step in range(1, 21))]
+    curves = [
+        distilled_psnr_db(codec, bridge, crops, rate, esn0_db, balance, realisms)
+        for rate in RATES[3:5]
+        for esn0_db in (0.0, 5.0, 10.0, 15.0)
+    ]
+    mean = np.mean(curves, 0)
+    within = [realism for realism, psnr_db in zip(realisms, mean, strict=True) if mean[0] - psnr_db <= loss_db]
+    return round(max([0.05, *within]), 2)

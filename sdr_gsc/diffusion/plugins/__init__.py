@@ -1,0 +1,1 @@
+"""Models of others as priors: each reader turns a file or folder into a denoiser of this package."""
