@@ -25,6 +25,7 @@ class Quantity(StrEnum):
     NOISE = "noise"
     DELAY = "delay"
     CLIP = "clip"
+    SNR = "snr"
 
 
 class Direction(StrEnum):

@@ -6,16 +6,16 @@ import hashlib
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .errors import CalibrationError, MissingRecordError, StaleRecordError
+from .errors import CalibrationError, MissingRecordError, StaleRecordError, StorageError
 from .record import Conditions, Quantity, Record, Subject
 from .record_file import record_from_text, record_to_text
 
-__all__ = ["Store", "default_folder"]
+__all__ = ["Store", "default_folder", "nearest_record"]
 
 #: How far settings may lie from those of a record: beyond it, what was measured says nothing.
 _FREQUENCY_SPAN = 0.02
@@ -44,7 +44,7 @@ class Store:
         """Write a record; the file appears whole or not at all, and no other file is touched.
 
         Raises:
-            OSError: the disk is full, or the folder cannot be written.
+            StorageError: the disk is full, or the folder cannot be written.
         """
         text = record_to_text(record)
         subject = record.subject
@@ -55,16 +55,26 @@ class Store:
             / subject.serial
             / (f"{record.quantity}-{subject.direction}-{subject.channel}-{made}-{digest}.toml")
         )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, partial = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+        except OSError as error:
+            raise StorageError(
+                f"{target.parent} cannot be written ({error.strerror or error}); choose another folder, or allow it"
+            ) from error
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, target)
-        except BaseException:
+        except BaseException as error:
             Path(partial).unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise StorageError(
+                    f"{target} could not be written ({error.strerror or error}); all records before are untouched: "
+                    "make room on the disk, or allow writing there, and calibrate again"
+                ) from error
             raise
         return target
 
@@ -101,28 +111,9 @@ class Store:
             StaleRecordError: all that fits has expired.
             CalibrationError: a file of this radio is damaged.
         """
-        fitting = [
-            record
-            for record in self.records(subject.serial)
-            if record.quantity is quantity
-            and (record.subject.direction, record.subject.channel) == (subject.direction, subject.channel)
-            and math.isfinite(_distance(record.conditions, conditions))
-        ]
-        wanted = f"{quantity} of {subject.serial} {subject.direction} {subject.channel}"
-        place = f"{conditions.center_frequency_hz / 1e6:g} MHz, {conditions.sample_rate_hz / 1e6:g} Msps"
-        remedy = f"run: sdr-gsc calibrate URI --what {quantity}"
-        if not fitting:
-            raise MissingRecordError(f"no record for the {wanted} near {place}; {remedy}")
-        valid = [record for record in fitting if record.is_valid(now)]
-        if not valid and not expired_too:
-            newest = max(record.expires for record in fitting)
-            raise StaleRecordError(
-                f"the record for the {wanted} near {place} expired on {newest:%Y-%m-%d %H:%M}; {remedy}"
-            )
-        candidates = valid or fitting
-        nearest = min(_distance(record.conditions, conditions) for record in candidates)
-        equals = [record for record in candidates if _distance(record.conditions, conditions) <= nearest + 1e-9]
-        return max(equals, key=lambda record: record.made)
+        return nearest_record(
+            self.records(subject.serial), quantity, subject, conditions, now=now, expired_too=expired_too
+        )
 
     def _read(self, path: Path) -> Record:
         try:
@@ -135,6 +126,44 @@ class Store:
                 f"{path} belongs to {record.subject.serial}, not to {path.parent.name}; put it into its own folder"
             )
         return record
+
+
+def nearest_record(
+    records: Iterable[Record],
+    quantity: Quantity,
+    subject: Subject,
+    conditions: Conditions,
+    *,
+    now: datetime | None = None,
+    expired_too: bool = False,
+) -> Record:
+    """The nearest of some records; see `Store.find`.
+
+    Raises:
+        MissingRecordError: nothing fits.
+        StaleRecordError: all that fits has expired.
+    """
+    fitting = [
+        record
+        for record in records
+        if record.quantity is quantity
+        and (record.subject.serial, record.subject.direction, record.subject.channel)
+        == (subject.serial, subject.direction, subject.channel)
+        and math.isfinite(_distance(record.conditions, conditions))
+    ]
+    wanted = f"{quantity} of {subject.serial} {subject.direction} {subject.channel}"
+    place = f"{conditions.center_frequency_hz / 1e6:g} MHz, {conditions.sample_rate_hz / 1e6:g} Msps"
+    remedy = f"run: sdr-gsc calibrate URI --what {quantity}"
+    if not fitting:
+        raise MissingRecordError(f"no record for the {wanted} near {place}; {remedy}")
+    valid = [record for record in fitting if record.is_valid(now)]
+    if not valid and not expired_too:
+        newest = max(record.expires for record in fitting)
+        raise StaleRecordError(f"the record for the {wanted} near {place} expired on {newest:%Y-%m-%d %H:%M}; {remedy}")
+    candidates = valid or fitting
+    nearest = min(_distance(record.conditions, conditions) for record in candidates)
+    equals = [record for record in candidates if _distance(record.conditions, conditions) <= nearest + 1e-9]
+    return max(equals, key=lambda record: record.made)
 
 
 def _distance(made: Conditions, used: Conditions) -> float:

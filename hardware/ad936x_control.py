@@ -20,6 +20,8 @@ _RATE_TOLERANCE_HZ, _RATE_TOLERANCE = 1.0, 1e-6  # what is read back is cut to w
 _BANDWIDTH_TOLERANCE_HZ = 1e3
 _TX_GAIN_TOLERANCE_DB = 0.126  # half of its step of 0.25 dB
 _RX_GAIN_TOLERANCE_DB = 0.51  # half of its step of 1 dB
+# Half of the widest band that the converters can sample: beyond it, the receiver would hear nothing of the transmitter.
+_TX_OFFSET_HZ = 30.72e6
 
 
 class Ad936xControl:
@@ -96,6 +98,7 @@ class Ad936xControl:
             bandwidth_hz=_common(bandwidths),
             n_channels=self.n_channels,
             serial=self.serial,
+            tx_offset_hz=Range(-_TX_OFFSET_HZ, _TX_OFFSET_HZ),
         )
 
     def apply(self, settings: RadioSettings, capabilities: Capabilities) -> RadioSettings:
@@ -118,7 +121,8 @@ class Ad936xControl:
                 self._follow(device, output, rate_hz)
         require_near("sample_rate_hz", settings.sample_rate_hz, rate_hz, _rate_tolerance_hz(rate_hz))
         self.bandwidth_hz = self._set_bandwidths(settings.bandwidth_hz, rate_hz, capabilities)
-        center_hz = self._tune(settings.center_frequency_hz)
+        center_hz = self._tune("rx", settings.center_frequency_hz)
+        tx_offset_hz = self._tune("tx", settings.tx_frequency_hz) - center_hz
         rx_gain_db = self._set_receive_gains(settings)
         return replace(
             settings,
@@ -127,6 +131,7 @@ class Ad936xControl:
             center_frequency_hz=center_hz,
             rx_gain_db=rx_gain_db,
             tx_gain_db=self._try_transmit_gain(settings),
+            tx_offset_hz=tx_offset_hz,
         )
 
     def set_receive_gains(self, settings: RadioSettings) -> float:
@@ -184,6 +189,19 @@ class Ad936xControl:
             self._phy.debug_attrs["loopback"].value = "1" if on else "0"
         self.quiet = on
 
+    def temperature_c(self) -> float | None:
+        """The chip's own temperature, or that of the FPGA beside it; None where neither is told."""
+        with self._link.asking("reading the temperature"):
+            chip = self._phy.find_channel("temp0")
+            if chip is not None and "input" in chip.attrs:
+                return float(chip.attrs["input"].value) / 1e3
+            monitor = self._link.context.find_device("xadc")
+            fpga = None if monitor is None else monitor.find_channel("temp0")
+            if fpga is None:
+                return None
+            raw, offset, scale = (float(fpga.attrs[name].value) for name in ("raw", "offset", "scale"))
+            return (raw + offset) * scale / 1e3
+
     def tracking(self) -> dict[str, bool]:
         """Which of the chip's own corrections are at work; they disturb calibrations."""
         with self._link.asking("reading the radio's corrections"):
@@ -220,17 +238,14 @@ class Ad936xControl:
             require_near("bandwidth_hz", asked_hz, bandwidth_hz, _BANDWIDTH_TOLERANCE_HZ)
         return actual[0]
 
-    def _tune(self, center_hz: float) -> float:
-        actual = []
+    def _tune(self, direction: str, wanted_hz: float) -> float:
         with self._link.asking("setting the frequency"):
-            for direction in ("rx", "tx"):
-                attribute = self._oscillator(direction).attrs["frequency"]
-                # The driver cuts a decimal point and all that follows: round before.
-                attribute.value = str(round(center_hz))
-                actual.append(float(attribute.value))
-        for frequency_hz in actual:
-            require_near("center_frequency_hz", center_hz, frequency_hz, _LO_TOLERANCE_HZ)
-        return actual[0]
+            attribute = self._oscillator(direction).attrs["frequency"]
+            # The driver cuts a decimal point and all that follows: round before.
+            attribute.value = str(round(wanted_hz))
+            actual_hz = float(attribute.value)
+        require_near("center_frequency_hz", wanted_hz, actual_hz, _LO_TOLERANCE_HZ)
+        return actual_hz
 
     def _set_receive_gains(self, settings: RadioSettings) -> float:
         with self._link.asking("setting the receive gain"):

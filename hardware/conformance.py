@@ -24,6 +24,7 @@ from .conformance_control import (
     check_wrong_requests_are_refused,
     require,
 )
+from .conformance_offset import check_temperature, check_transmit_offset
 from .errors import BadValueError, LateBurstError, SampleOverflowError, SampleUnderflowError
 from .probe_signal import PRESENT, Found, find, probe
 from .radio import Radio, StreamBlock
@@ -282,6 +283,8 @@ CHECKS: tuple[Callable[[RadioFactory], None], ...] = (
     check_receive_stream,
     check_transmit_stream,
     check_two_channels,
+    check_transmit_offset,
+    check_temperature,
     check_muted_whenever_left,
     check_closed_radio_is_disconnected,
 )

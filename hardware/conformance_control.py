@@ -76,6 +76,8 @@ def _other_values(radio: Radio) -> list[RadioSettings]:
     asked += [replace(now, center_frequency_hz=value) for value in frequencies if value in can.center_frequency_hz]
     asked += [replace(now, rx_gain_db=float(value)) for value in rx_gains if value in can.rx_gain_db]
     asked += [replace(now, tx_gain_db=float(value)) for value in tx_gains if value in can.tx_gain_db]
+    offsets = [share * now.sample_rate_hz for share in (0.125, -0.25)]
+    asked += [replace(now, tx_offset_hz=value) for value in offsets if value in can.tx_offset_hz]
     return asked
 
 
@@ -88,6 +90,7 @@ def check_settings_read_back(radio_factory: RadioFactory) -> None:
             require(actual == radio.settings, f"configure() returned {actual}, settings are {radio.settings}")
             for name, tolerance in (
                 ("center_frequency_hz", _FREQUENCY_TOLERANCE_HZ),
+                ("tx_offset_hz", _FREQUENCY_TOLERANCE_HZ),
                 ("sample_rate_hz", _RATE_TOLERANCE * asked.sample_rate_hz),
                 ("tx_gain_db", _GAIN_TOLERANCE_DB),
                 ("rx_gain_db", _GAIN_TOLERANCE_DB),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, fields, replace
@@ -12,15 +13,19 @@ import numpy as np
 
 from sdr_gsc.capture import Capture
 from sdr_gsc.channel.converters import require_full_scale
+from sdr_gsc.channel.front_end_faults import FrontEnd
 from sdr_gsc.channel.profile import ChannelProfile
 from sdr_gsc.channel.simulator import simulate
 
 from .errors import BadValueError, DisconnectedError, RadioBusyError
 from .radio import Capabilities, RadioSettings, Range, ReceiveStream, StreamBlock, TransmitStream, require_within
 from .session import RadioSession
-from .virtual_air import VirtualAir
+from .virtual_air import VirtualAir, VirtualTuning
 
 __all__ = ["LoopbackRadio"]
+
+#: Noise floor of a radio with imperfect front ends, at a receive gain of 40 dB.
+_FLOOR_DBFS = -70.0
 
 _CAPABILITIES = Capabilities(
     model="simulated radio",
@@ -30,7 +35,17 @@ _CAPABILITIES = Capabilities(
     tx_gain_db=Range(0.0, 0.0),
     rx_gain_db=Range(0.0, 0.0),
     n_channels=2,
+    tx_offset_hz=Range(-500e6, 500e6),
 )
+#: With imperfect front ends it has gains like an AD936x, and a clock that both directions share.
+_IMPAIRED = replace(
+    _CAPABILITIES,
+    model="simulated radio with imperfect front ends",
+    tx_gain_db=Range(-89.75, 0.0),
+    rx_gain_db=Range(0.0, 76.0),
+    keeps_time=True,
+)
+_IMPAIRED_SETTINGS = RadioSettings(center_frequency_hz=2.45e9, tx_gain_db=-10.0, rx_gain_db=40.0)
 
 
 class LoopbackRadio(RadioSession):
@@ -41,30 +56,57 @@ class LoopbackRadio(RadioSession):
     transmission is a new realization there, channels of different numbers do not hear each other, and there is no gain
     control: a signal arrives as strong as it was sent, faded. The gains are fixed at 0 dB.
 
+    With imperfect front ends `exchange` goes over that air, too, and the radio has gains: at -10 dB and 40 dB a signal
+    arrives as strong as it was sent, next to noise that moves with the receive gain. It transmits with the front end's
+    clock and receives with one that is right. A burst begins with the first sample that is received.
+
     Args:
         profile: the channel.
         generator: source of randomness.
         uri: address for reports.
+        front_ends: imperfections of both channels, or none.
+        serial: of the radio.
+        noise_dbfs: noise floor of imperfect front ends, at a receive gain of 40 dB.
     """
 
-    def __init__(self, profile: ChannelProfile, generator: np.random.Generator, uri: str = "loopback:") -> None:
+    def __init__(
+        self,
+        profile: ChannelProfile,
+        generator: np.random.Generator,
+        uri: str = "loopback:",
+        *,
+        front_ends: Sequence[FrontEnd] = (),
+        serial: str = "",
+        noise_dbfs: float = _FLOOR_DBFS,
+    ) -> None:
         super().__init__()
         self.uri = uri
-        self.capabilities = _CAPABILITIES
-        self.settings = RadioSettings()
+        self.capabilities = replace(_IMPAIRED if front_ends else _CAPABILITIES, serial=serial)
+        self.settings = _IMPAIRED_SETTINGS if front_ends else RadioSettings()
+        self.front_ends = tuple(front_ends)
+        self._noise_dbfs = noise_dbfs if front_ends else -math.inf
         self.muted = True
         self._profile = profile
         self._generator = generator
         self._air: VirtualAir | None = None
         self._airs = 0
+        self._start_s = 0.0
         self._sending = False
 
     def configure(self, settings: RadioSettings) -> RadioSettings:
         """Apply settings; a simulated radio does exactly what it is asked."""
         self.require_open()
         require_within(settings, self.capabilities)
+        if abs(settings.tx_offset_hz) >= settings.sample_rate_hz / 2:
+            raise BadValueError(
+                f"tx_offset_hz is {settings.tx_offset_hz:g} at a sample rate of {settings.sample_rate_hz:g} Hz, where "
+                "nothing would be received",
+                "stay within half the sample rate",
+            )
         if settings != self.settings:
             self._require_silence()
+            if self._air is not None and self.front_ends:
+                self._start_s = self._air.now_s  # oscillators drift on
             self._air = None
         self.settings = settings
         return settings
@@ -73,10 +115,15 @@ class LoopbackRadio(RadioSession):
         """Send a burst through one new realization of the channel; see `Radio.exchange`."""
         self.require_open()
         n_samples = self.listen_samples(burst, self.settings.sample_rate_hz, listen_s)
+        if self.front_ends:
+            return self._exchange_on_air([burst], n_samples)[0]
         self._require_silence()
+        profile = self._profile
+        if self.settings.tx_offset_hz:
+            profile = replace(profile, cfo_hz=profile.cfo_hz + self.settings.tx_offset_hz)
         self.muted = False
         try:
-            received = simulate(burst, self._profile, self._generator, n_samples=n_samples)
+            received = simulate(burst, profile, self._generator, n_samples=n_samples)
         finally:
             self.mute()
         return replace(
@@ -98,9 +145,13 @@ class LoopbackRadio(RadioSession):
         lengths = sorted({burst.samples.size for burst in bursts})
         if len(lengths) > 1:
             raise BadValueError(f"the bursts have {lengths} samples", "fill them up to one length")
+        return self._exchange_on_air(bursts, counts[0])
+
+    def _exchange_on_air(self, bursts: Sequence[Capture], n_samples: int | None) -> tuple[Capture, ...]:
         with self._transmission([burst.samples for burst in bursts], repeat=False) as air:
-            n_samples = counts[0] or lengths[0] + air.settling_samples + self._profile.tail_samples
-            return self._captures(air, channels, n_samples)
+            longest = bursts[0].samples.size + air.settling_samples + self._profile.tail_samples
+            found = {"burst_start_sample": 0} if self.front_ends else {}
+            return self._captures(air, self.settings.channels[: len(bursts)], n_samples or longest, found)
 
     @contextmanager
     def repeat(self, burst: Capture) -> Iterator[None]:
@@ -170,7 +221,14 @@ class LoopbackRadio(RadioSession):
             self._sending = False
             self.mute()
 
-    def _captures(self, air: VirtualAir, channels: Sequence[int], n_samples: int) -> tuple[Capture, ...]:
+    def temperature_c(self) -> float | None:
+        """Temperature of imperfect front ends; see `Radio.temperature_c`."""
+        self.require_open()
+        return self.front_ends[0].temperature_c if self.front_ends else None
+
+    def _captures(
+        self, air: VirtualAir, channels: Sequence[int], n_samples: int, found: Mapping[str, object] | None = None
+    ) -> tuple[Capture, ...]:
         heard, now = air.hear(channels, n_samples), datetime.now(UTC)
         profile = {field.name: getattr(self._profile, field.name) for field in fields(self._profile)}
         return tuple(
@@ -180,10 +238,17 @@ class LoopbackRadio(RadioSession):
                 center_frequency_hz=self.settings.center_frequency_hz,
                 start=now,
                 clipped=clipped,
-                settings={"profile": profile, **self._about()},
+                settings={"profile": profile, **self._about(), **(found or {})},
             )
             for samples, clipped in zip(heard.samples, heard.clipped, strict=True)
         )
+
+    def _virtual_tuning(self) -> VirtualTuning:
+        settings = self.settings
+        tuning = VirtualTuning(settings.sample_rate_hz, settings.tx_frequency_hz, settings.center_frequency_hz)
+        if not self.front_ends:
+            return tuning
+        return replace(tuning, tx_gain_db=settings.tx_gain_db, rx_gain_db=settings.rx_gain_db)
 
     def _own_air(self) -> VirtualAir:
         if self._air is None:
@@ -193,9 +258,11 @@ class LoopbackRadio(RadioSession):
             self._air = VirtualAir(
                 self._profile,
                 seed,
-                sample_rate_hz=self.settings.sample_rate_hz,
-                center_frequency_hz=self.settings.center_frequency_hz,
+                self._virtual_tuning(),
                 n_ports=self.capabilities.n_channels,
+                noise_dbfs=self._noise_dbfs,
+                front_ends=self.front_ends,
+                start_s=self._start_s,
             )
         return self._air
 

@@ -56,12 +56,14 @@ class RadioPair(RadioSession):
             n_channels=min(tx.n_channels, rx.n_channels),
             clock_sources=tuple(one for one in tx.clock_sources if one in rx.clock_sources),
             serial=f"{tx.serial} -> {rx.serial}",
+            tx_offset_hz=tx.tx_offset_hz,
         )
 
     @property
     def settings(self) -> RadioSettings:  # type: ignore[override] # read only, as the contract has it
-        """The receiver's, with the sender's transmit gain."""
-        return replace(self._rx.settings, tx_gain_db=self._tx.settings.tx_gain_db)
+        """The receiver's, with the sender's transmit gain and oscillator."""
+        sent = self._tx.settings
+        return replace(self._rx.settings, tx_gain_db=sent.tx_gain_db, tx_offset_hz=sent.tx_offset_hz)
 
     @property
     def muted(self) -> bool:
@@ -72,7 +74,9 @@ class RadioPair(RadioSession):
         """Apply settings to both; see `Radio.configure`. The gains that the pair does not use stay as they are."""
         self.require_open()
         self._tx.configure(replace(settings, rx_gain_db=self._tx.settings.rx_gain_db))
-        self._rx.configure(replace(settings, tx_gain_db=self._rx.settings.tx_gain_db))
+        self._rx.configure(
+            replace(settings, tx_gain_db=self._rx.settings.tx_gain_db, tx_offset_hz=self._rx.settings.tx_offset_hz)
+        )
         self._require_same()
         return self.settings
 
@@ -118,6 +122,12 @@ class RadioPair(RadioSession):
         """Transmit with the sender; see `Radio.transmit_stream`."""
         self.require_open()
         return self._tx.transmit_stream()
+
+    def temperature_c(self) -> float | None:
+        """The sender's temperature, or else the receiver's."""
+        self.require_open()
+        sent = self._tx.temperature_c()
+        return self._rx.temperature_c() if sent is None else sent
 
     def mute(self) -> None:
         """Mute both."""

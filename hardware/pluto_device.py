@@ -153,6 +153,11 @@ class PlutoDevice(RadioSession):
         self._asked = replace(self._asked, rx_gain_db=settings.rx_gain_db)
         return self.settings
 
+    def temperature_c(self) -> float | None:
+        """Temperature of the chip; see `Radio.temperature_c`."""
+        self.require_open()
+        return self._control.temperature_c()
+
     def mute(self) -> None:
         """Stop transmitting: buffer destroyed, gains at their floor, oscillator down."""
         with self._lock:

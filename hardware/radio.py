@@ -50,13 +50,16 @@ class RadioSettings:
     """What is asked of a radio, and, read back, what it does.
 
     Attributes:
-        center_frequency_hz: local oscillator of both directions; 0.0 at baseband.
+        center_frequency_hz: local oscillator of the receiver, and of the transmitter but for its offset; 0.0 at
+            baseband.
         sample_rate_hz: rate of both directions.
         tx_gain_db: transmit gain of every channel in the radio's own scale.
         rx_gain_db: receive gain of every channel in the radio's own scale.
         bandwidth_hz: of the analogue filters; None leaves them to the driver, which then opens them for the rate.
         channels: of both directions that are used; the first one carries what is given to `exchange`.
         clock_source: "internal", or another reference that the radio names.
+        tx_offset_hz: how far above `center_frequency_hz` the transmitter's oscillator runs: what is sent is received so
+            much higher, and what the transmitter leaks and mirrors parts from what the receiver adds.
     """
 
     center_frequency_hz: float = 0.0
@@ -66,6 +69,12 @@ class RadioSettings:
     bandwidth_hz: float | None = None
     channels: tuple[int, ...] = (0,)
     clock_source: str = "internal"
+    tx_offset_hz: float = 0.0
+
+    @property
+    def tx_frequency_hz(self) -> float:
+        """Oscillator of the transmitter."""
+        return self.center_frequency_hz + self.tx_offset_hz
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +93,7 @@ class Capabilities:
         clock_sources: references it can follow.
         serial: of the device; empty where it has none.
         keeps_time: bursts and captures start at an exact sample of the radio's own clock.
+        tx_offset_hz: range of offsets of the transmitter's oscillator; 0 alone where both directions share one.
     """
 
     model: str
@@ -97,6 +107,12 @@ class Capabilities:
     clock_sources: tuple[str, ...] = ("internal",)
     serial: str = ""
     keeps_time: bool = False
+    tx_offset_hz: Range = Range(0.0, 0.0)
+
+    @property
+    def has_tx_offset(self) -> bool:
+        """Whether the transmitter's oscillator can run beside the receiver's."""
+        return self.tx_offset_hz.maximum > self.tx_offset_hz.minimum
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +259,13 @@ class Radio(Protocol):
 
     def transmit_stream(self) -> AbstractContextManager[TransmitStream]:
         """Transmit without end; losses are counted, not raised."""
+
+    def temperature_c(self) -> float | None:
+        """Temperature of the radio's own sensor in degrees Celsius; None where it has none.
+
+        Raises:
+            DisconnectedError: closed, or gone.
+        """
 
     def mute(self) -> None:
         """Stop transmitting, whatever is going on; allowed at any time."""

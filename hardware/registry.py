@@ -43,7 +43,9 @@ def open_radio(
     """Open a radio by its address, muted.
 
     - ``loopback:office``: simulated, with a named channel profile (``office`` where none is named). A query sets
-      any field of `ChannelProfile`, and ``seed``: ``loopback:office?esn0_db=10&cfo_range_hz=125000&seed=3``.
+      any field of `ChannelProfile`, and ``seed``: ``loopback:office?esn0_db=10&cfo_range_hz=125000&seed=3``. With
+      ``impaired=SEED`` the radio has imperfect front ends drawn from that seed (`FrontEnd`), gains, and a noise floor
+      of ``noise_dbfs`` at a receive gain of 40 dB; the profile then says no more than what lies between the antennas.
     - ``replay:path.sigmf-meta``: a recording.
     - ``pluto:ip:192.168.2.1``, ``pluto:usb:1.2.5``, ``ad9361:ip:10.0.0.2`` (two channels), ``usrp:type=b200``,
       ``soapy:driver=lime``: real radios, and emulated ones. A query sets any field of `RadioSettings`:
@@ -104,21 +106,45 @@ def _open_driver(
 
 
 def _open_loopback(uri: str, rest: str, generator: np.random.Generator | None, overrides: dict[str, object]) -> Radio:
+    from sdr_gsc.channel.front_end_faults import FrontEnd, with_ideal_front_ends
     from sdr_gsc.channel.profile import profile, with_text_settings
 
     from .loopback import LoopbackRadio
 
     name, _, query = rest.partition("?")
     settings = _query(uri, query) | {key: str(value) for key, value in overrides.items()}
-    seed = settings.pop("seed", None)
+    seed, impaired, noise = (settings.pop(key, None) for key in ("seed", "impaired", "noise_dbfs"))
     if generator is None:
-        if not (seed or "0").isdecimal():
-            raise BadValueError(f"seed is {seed!r}", "write a whole number, 0 or more")
-        generator = np.random.Generator(np.random.PCG64(int(seed or 0)))
+        generator = np.random.Generator(np.random.PCG64(_whole("seed", seed or "0")))
     elif seed is not None:
         raise BadValueError(f"{uri!r} gets a generator and the seed {seed}", "give one of them")
-    channel = with_text_settings(profile(name or _DEFAULT_PROFILE), settings)
-    return LoopbackRadio(channel, generator, uri)
+    base = profile(name or _DEFAULT_PROFILE)
+    if impaired is None:
+        if noise is not None:
+            raise BadValueError(f"noise_dbfs is {noise!r} in {uri!r}", "write esn0_db, or give impaired=SEED with it")
+        return LoopbackRadio(with_text_settings(base, settings), generator, uri, serial="loopback")
+    number = _whole("impaired", impaired)
+    return LoopbackRadio(
+        with_text_settings(with_ideal_front_ends(base), settings),
+        generator,
+        uri,
+        front_ends=[FrontEnd.draw(number, channel) for channel in range(2)],
+        serial=f"loopback-{number}",
+        **({} if noise is None else {"noise_dbfs": _number("noise_dbfs", noise)}),
+    )
+
+
+def _whole(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise BadValueError(f"{name} is {text!r}", "write a whole number, 0 or more")
+    return int(text)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadValueError(f"{name} is {text!r}", "write a number, or -inf") from None
 
 
 def _query(uri: str, query: str) -> dict[str, str]:

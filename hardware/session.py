@@ -69,6 +69,11 @@ class RadioSession(ABC):
         if self._closed:
             raise DisconnectedError(f"{type(self).__name__} is closed")
 
+    def temperature_c(self) -> float | None:
+        """None: most radios tell no temperature; see `Radio.temperature_c`."""
+        self.require_open()
+        return None
+
     def permit_transmission(self, duration_s: float) -> None:
         """Ask whether the present settings may be transmitted for so long, and count it.
 
@@ -76,7 +81,7 @@ class RadioSession(ABC):
             ForbiddenError: says which lines of bench.toml would allow it.
         """
         self._permission().check(
-            center_frequency_hz=self.settings.center_frequency_hz,
+            center_frequency_hz=self.settings.tx_frequency_hz,
             sample_rate_hz=self.settings.sample_rate_hz,
             tx_gain_db=self.settings.tx_gain_db,
             duration_s=duration_s,
@@ -98,7 +103,7 @@ class RadioSession(ABC):
         """
         permission, settings = self._permission(), self.settings
         longest_s = permission.longest_s(
-            center_frequency_hz=settings.center_frequency_hz,
+            center_frequency_hz=settings.tx_frequency_hz,
             sample_rate_hz=settings.sample_rate_hz,
             tx_gain_db=settings.tx_gain_db,
         )

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from sdr_gsc.channel.converters import Converter
+from sdr_gsc.channel.front_end_faults import FrontEnd
 from sdr_gsc.channel.profile import ChannelProfile
 from sdr_gsc.channel.resampling import HALF_LENGTH
 
 from .emulation.air import Air, Emission
 
-__all__ = ["Heard", "VirtualAir"]
+__all__ = ["Heard", "VirtualAir", "VirtualTuning"]
 
 #: Samples that may wait to be sent, and samples that are received at a time.
 _QUEUE, _PIECE = 1 << 20, 1 << 18
 #: How long one side waits for the other, which another thread may keep busy, before it goes on alone.
 _PATIENCE_S = 0.3
-#: Gains at which a signal arrives as strong as it was sent.
-_TX_GAIN_DB, _RX_GAIN_DB, _LOSS_DB = -10.0, 40.0, 30.0
+_LOSS_DB = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,25 @@ class Heard:
     clipped: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class VirtualTuning:
+    """How the radio is set.
+
+    Attributes:
+        sample_rate_hz: of both directions.
+        tx_frequency_hz: transmit oscillator.
+        rx_frequency_hz: receive oscillator.
+        tx_gain_db: below the largest; with the receive gain as it is here, a signal arrives as strong as it was sent.
+        rx_gain_db: on the emulated radios' scale.
+    """
+
+    sample_rate_hz: float
+    tx_frequency_hz: float
+    rx_frequency_hz: float
+    tx_gain_db: float = -10.0
+    rx_gain_db: float = 40.0
+
+
 class VirtualAir:
     """One radio that hears itself; what it transmits is on its way at once. All methods are thread-safe.
 
@@ -50,28 +69,47 @@ class VirtualAir:
     Args:
         profile: the channel, with the bits of both converters; its receive level is not kept.
         seed: of the channel.
-        sample_rate_hz: of both directions.
-        center_frequency_hz: of both oscillators.
+        tuning: rate, oscillators and gains.
         n_ports: of each direction.
+        noise_dbfs: floor at a receive gain of 40 dB for a profile without Es/N0; -inf adds no noise.
+        front_ends: imperfections of each port, or none. The transmitting side has them with its clock; the receiving
+            side's clock is right.
+        start_s: time that has passed already.
     """
 
     def __init__(
-        self, profile: ChannelProfile, seed: int, *, sample_rate_hz: float, center_frequency_hz: float, n_ports: int
+        self,
+        profile: ChannelProfile,
+        seed: int,
+        tuning: VirtualTuning,
+        *,
+        n_ports: int,
+        noise_dbfs: float = -math.inf,
+        front_ends: Sequence[FrontEnd] = (),
+        start_s: float = 0.0,
     ) -> None:
         self._profile = profile
-        self._rate_hz = sample_rate_hz
-        self._frequency_hz = center_frequency_hz
-        # A profile without Es/N0 adds no noise, as in `simulate`.
-        air = Air(profile, seed=seed, loss_db=_LOSS_DB, noise_dbfs=-math.inf, clock=lambda: 0.0)
-        self._antenna = air.antenna("radio", n_ports=n_ports)
+        self._tuning = tuning
+        self._rate_hz = tuning.sample_rate_hz
+        self._front_ends = tuple(front_ends)
+        air = Air(profile, seed=seed, loss_db=_LOSS_DB, noise_dbfs=noise_dbfs, clock=lambda: 0.0)
+        self._antenna = self._sender = air.antenna("radio", n_ports=n_ports, front_ends=front_ends)
+        if front_ends:
+            right = [each.without_clock() for each in front_ends]
+            self._antenna = air.antenna("receiver", n_ports=n_ports, front_ends=right)
         self._changed = threading.Condition()
-        self._now = 0
+        self._now = round(start_s * tuning.sample_rate_hz)
         self._listeners = 0
         self._emissions: list[Emission] = []
         self._streaming = False
         self._stream: Emission | None = None
         self._stream_end = 0
         self._underflows = 0
+
+    @property
+    def now_s(self) -> float:
+        """Time that has passed."""
+        return self._now / self._rate_hz
 
     @property
     def underflows(self) -> int:
@@ -83,6 +121,7 @@ class VirtualAir:
         """Longest way through the channel, from the first sample sent to the last echo."""
         profile = self._profile
         spread = float(profile.power_delay_profile().delays_s.max()) * self._rate_hz
+        spread += max((each.delay_s for each in self._front_ends), default=0.0) * self._rate_hz
         return math.ceil(profile.delay_samples + profile.delay_range_samples + spread) + 4 * HALF_LENGTH
 
     def settle(self) -> None:
@@ -104,7 +143,7 @@ class VirtualAir:
             ended, self._emissions = self._emissions, []
             self._streaming, self._stream = False, None
             for emission in ended:
-                emission.stop(self._now / self._rate_hz)
+                emission.stop(self._now * (1 + 1e-6 * self._sender.clock_ppm) / self._rate_hz)
             self._changed.notify_all()
         if ended:
             self.settle()
@@ -122,8 +161,8 @@ class VirtualAir:
                     piece.shape[1],
                     start_s=self._now / self._rate_hz,
                     sample_rate_hz=self._rate_hz,
-                    center_frequency_hz=self._frequency_hz,
-                    gain_db=_RX_GAIN_DB,
+                    center_frequency_hz=self._tuning.rx_frequency_hz,
+                    gain_db=self._tuning.rx_gain_db,
                 )
                 self._now += piece.shape[1]
                 if self._stream is not None and self._now > self._stream_end:
@@ -200,12 +239,16 @@ class VirtualAir:
         return converter.clipped
 
     def _emit(self, sent: np.ndarray, port: int, repeat: bool) -> Emission:
-        return self._antenna.transmit(
+        # Where the sender's clock is another one, its grid of samples lies anywhere beside the receiver's.
+        start = self._now * (1 + 1e-6 * self._sender.clock_ppm)
+        late_samples = start - round(start)
+        return self._sender.transmit(
             port,
             sent,
-            start_s=self._now / self._rate_hz,
+            start_s=round(start) / self._rate_hz,
             sample_rate_hz=self._rate_hz,
-            center_frequency_hz=self._frequency_hz,
-            gain_db=_TX_GAIN_DB,
+            center_frequency_hz=self._tuning.tx_frequency_hz,
+            gain_db=self._tuning.tx_gain_db,
+            late_samples=late_samples,
             repeat=repeat,
         )

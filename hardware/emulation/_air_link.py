@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -15,7 +15,7 @@ from sdr_gsc.channel.simulator import Offsets
 
 from ._air_kernels import change_rate, phasor_table, turn
 from ._air_source import Source
-from ._air_way import GRAIN, PIECE, Fading, Way
+from ._air_way import GRAIN, PIECE, Carrier, Fading, Sender, Way
 
 __all__ = ["CHUNK", "Emitted", "Link", "Tuning"]
 
@@ -40,11 +40,13 @@ class Tuning:
 
     Attributes:
         rate_hz: true sampling rate.
-        frequency_hz: true frequency of the oscillator.
+        frequency_hz: true frequency of the oscillator, when the air began.
+        drift_hz_s: by how much it grows in a second.
     """
 
     rate_hz: float
     frequency_hz: float
+    drift_hz_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,11 +57,13 @@ class Emitted:
         source: its samples.
         tuning: of the transmitter.
         first: number of its first sample on the transmitter's clock.
-        gain_db: below the transmitter's largest gain.
+        gain_db: below the transmitter's largest gain; the true one.
         port: of the transmitter.
         offsets: drawn once.
         seeds: entropy of its oscillators and of its fading.
         noise: antenna noise per receiving port, and how many samples it was measured over.
+        sender: the imperfect front end that it comes from, if any.
+        late_samples: by how much it begins after its first sample's place.
     """
 
     source: Source
@@ -70,6 +74,8 @@ class Emitted:
     offsets: Offsets
     seeds: np.random.SeedSequence
     noise: dict[tuple[int, int], tuple[float, int]]
+    sender: Sender | None = None
+    late_samples: float = 0.0
 
 
 @cache
@@ -87,10 +93,17 @@ class Link:
         tuning: of the receiver.
         listener: numbers of the receiving radio and of its port.
         gain_db: of the transmitter and the way together.
+        lead_samples: by how much what is read runs ahead of the receiver's samples, whose own filter is late by it.
     """
 
     def __init__(
-        self, profile: ChannelProfile, emitted: Emitted, tuning: Tuning, listener: tuple[int, int], gain_db: float
+        self,
+        profile: ChannelProfile,
+        emitted: Emitted,
+        tuning: Tuning,
+        listener: tuple[int, int],
+        gain_db: float,
+        lead_samples: int = 0,
     ) -> None:
         offsets, sender = emitted.offsets, emitted.tuning
         self.emitted = emitted
@@ -100,16 +113,27 @@ class Link:
         seeds = emitted.seeds
         pair = np.random.SeedSequence(seeds.entropy, spawn_key=(*seeds.spawn_key, 1, emitted.port, *listener))
         self._oscillators = np.random.SeedSequence(seeds.entropy, spawn_key=(*seeds.spawn_key, 2))
-        self._fading = Fading(profile, sender.rate_hz, pair)
+        self._fading = Fading(profile, sender.rate_hz, pair, emitted.sender)
         self._ratio = sender.rate_hz / tuning.rate_hz
         self._drift = 1 + 1e-6 * offsets.sfo_ppm
         self._step = self._ratio * self._drift
         self._late = emitted.first + offsets.delay_samples * self._ratio
+        self._lead = lead_samples
+        if lead_samples:
+            self._late -= lead_samples * self._ratio
+        self._late += emitted.late_samples
+        if emitted.sender is not None:
+            self._late += emitted.sender.front_end.delay_s * sender.rate_hz
         offset_hz = sender.frequency_hz - tuning.frequency_hz + offsets.cfo_hz
+        chirp_hz_s = sender.drift_hz_s - tuning.drift_hz_s
+        offset_hz += chirp_hz_s * emitted.first / sender.rate_hz
         self.audible = abs(offset_hz) < max(sender.rate_hz, tuning.rate_hz) / 2
         # The carrier turns where the rate is higher, so that nothing folds over the edge of the band.
         faster = self._ratio < 1 - _SMALL_OFFSET
-        self._sent_carrier = (0.0, 0.0) if faster else (offset_hz / sender.rate_hz, offsets.phase_rad)
+        self._sent_carrier = Carrier()
+        if not faster:
+            chirp = chirp_hz_s / sender.rate_hz**2
+            self._sent_carrier = Carrier(offset_hz / sender.rate_hz, offsets.phase_rad, chirp)
         self._turn_cycles = offset_hz / tuning.rate_hz if faster else 0.0
         self._turn_phase = offsets.phase_rad if faster else 0.0
         self._turn_table = phasor_table(2 * math.pi * self._turn_cycles) if faster else None
@@ -145,10 +169,17 @@ class Link:
         if stale and (measured == 0 or source.first_kept == 0):
             way = Way(self._profile, source, self._fading, self._oscillators, start=source.first_kept)
             sent, arriving, nonzero = way.measure(n)
-            levels = receive_levels(self._profile, way.channel, n, nonzero, sent, arriving)
+            levels = receive_levels(self._leaking(), way.channel, n, nonzero, sent, arriving)
             power = levels.noise_power * self.gain**2
             known[self._listener] = power, n
         return power
+
+    def _leaking(self) -> ChannelProfile:
+        """The profile with all that leaks out of the transmitter, which counts for no power that Es/N0 relates to."""
+        sender = self.emitted.sender
+        if sender is None or not sender.front_end.tx.dc:
+            return self._profile
+        return replace(self._profile, tx_dc_dbfs=sender.front_end.tx.dc_dbfs)
 
     def add(self, number: int, out: np.ndarray, gain: float) -> None:
         """Add what is heard from the receiver's sample `number` on to `out`, complex64 [n] within one CHUNK."""
@@ -170,7 +201,8 @@ class Link:
             read = self._scratch[:count]
             self._interpolate(window, instant - begin, read, gain * self.gain)
             if self._turn_table is not None:
-                base = 2 * math.pi * math.fmod(self._turn_cycles * (start - self.emitted.first), 1.0) + self._turn_phase
+                count_from = start + self._lead - self.emitted.first
+                base = 2 * math.pi * math.fmod(self._turn_cycles * count_from, 1.0) + self._turn_phase
                 turn(read.view(np.float32), self._turn_table, 2 * math.pi * self._turn_cycles, base, 0)
             target = out[done + skip : done + count]
             target += read[skip:]

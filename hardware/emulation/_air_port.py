@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sdr_gsc.channel._normals import add_normals, seed_lanes
+from sdr_gsc.channel.front_end_faults import FILTER_REACH, FrontEnd
+from sdr_gsc.channel.front_end_stages import RippleFilter, mixer_stage
 from sdr_gsc.channel.front_ends import receiver_stages
 from sdr_gsc.channel.profile import ChannelProfile
 from sdr_gsc.units import from_db
@@ -32,6 +34,7 @@ class Port:
         loss_db: of every way.
         cross_db: of ways between ports of different numbers, in addition.
         floor_db: noise at the antenna while nothing else says how strong it is.
+        front_end: imperfections of the receiver beside the profile's.
     """
 
     def __init__(
@@ -43,12 +46,20 @@ class Port:
         loss_db: float,
         cross_db: float,
         floor_db: float,
+        front_end: FrontEnd | None = None,
     ) -> None:
         self._profile = profile
         self._listener = listener
         self._loss_db, self._cross_db = loss_db, cross_db
         self._floor = from_db(floor_db)
         self._stages, _ = receiver_stages(profile)
+        self._front_end = front_end
+        self._lead = 0
+        self._next: int | None = None
+        if front_end is not None:
+            self._ripple = RippleFilter(front_end.rx)
+            self._stages = [self._ripple, mixer_stage(front_end.rx), *self._stages]
+            self._lead = FILTER_REACH
         self._lanes = seed_lanes(np.random.Generator(np.random.PCG64(seeds)))
         self._normals = np.empty(2 * _NOISE_SAMPLES, np.float32)
         self._drawn = self._normals.size  # rails of the normals that were used
@@ -62,6 +73,11 @@ class Port:
     ) -> None:
         """Write what is heard from the receiver's sample `number` on to `out`, complex64 [n]."""
         links = self._listen(tuning, emissions)
+        if self._front_end is not None:
+            gain_db = self._front_end.rx.gain.true_db(gain_db)
+            if number != self._next:
+                self._ripple.forget()
+            self._next = number + out.size
         gain = 10 ** (gain_db / 20)
         out[:] = 0
         done = 0
@@ -78,7 +94,7 @@ class Port:
     def _listen(self, tuning: Tuning, emissions: Sequence[Emitted]) -> list[Link]:
         if tuning != self._tuning:
             # Sample numbers mean other instants at another rate, so levels of the past have no place in time.
-            self._links, self._tuning, self._level_until = {}, tuning, -math.inf
+            self._links, self._tuning, self._level_until, self._next = {}, tuning, -math.inf, None
         links = {}
         for emitted in emissions:
             link = self._links.get(emitted)
@@ -88,7 +104,7 @@ class Port:
                 gain_db = emitted.gain_db - self._loss_db
                 if emitted.port != self._listener[1]:
                     gain_db += self._cross_db
-                link = Link(self._profile, emitted, tuning, self._listener, gain_db)
+                link = Link(self._profile, emitted, tuning, self._listener, gain_db, self._lead)
             links[emitted] = link
         self._links = links
         return [link for link in links.values() if link.audible]

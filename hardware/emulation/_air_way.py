@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from sdr_gsc.channel.fading import FadingFilter, FadingRealization, draw_fading
+from sdr_gsc.channel.front_end_faults import FrontEnd
+from sdr_gsc.channel.front_end_stages import rippled, transmit_stages
 from sdr_gsc.channel.front_ends import Stage, transmitter_stages
 from sdr_gsc.channel.impairments import PhaseNoise
 from sdr_gsc.channel.levels import count_nonzero, energy
@@ -17,7 +19,7 @@ from sdr_gsc.channel.profile import ChannelProfile
 from ._air_kernels import phasor_table, turn
 from ._air_source import ENDLESS, Source
 
-__all__ = ["GRAIN", "PIECE", "Fading", "Way"]
+__all__ = ["GRAIN", "PIECE", "Carrier", "Fading", "Sender", "Way"]
 
 #: Samples that pass in one call, at most.
 PIECE = 1 << 14
@@ -30,6 +32,34 @@ _STRETCH = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """The imperfect front end that an emission comes from.
+
+    Attributes:
+        front_end: the radio's.
+        gain_db: true transmit gain, relative to the largest.
+    """
+
+    front_end: FrontEnd
+    gain_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """The offset of a carrier, whose phase at sample n is phase + 2 pi (cycles n + chirp n^2 / 2).
+
+    Attributes:
+        cycles: offset in cycles per sample, at sample 0.
+        phase_rad: at sample 0.
+        chirp: how fast the offset moves, in cycles per sample and sample.
+    """
+
+    cycles: float = 0.0
+    phase_rad: float = 0.0
+    chirp: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Fading:
     """The drawn channel of a pair of ports, continuous in time however long it lasts.
 
@@ -37,14 +67,20 @@ class Fading:
         profile: settings.
         rate_hz: of the transmitter.
         seeds: entropy of this pair.
+        sender: whose ripple filter counts as part of the channel; None has none.
     """
 
     profile: ChannelProfile
     rate_hz: float
     seeds: np.random.SeedSequence
+    sender: Sender | None = None
 
     def stretch(self, number: int) -> FadingRealization:
         """Taps of one stretch; a channel at rest is the same in all."""
+        channel = self._drawn(number)
+        return channel if self.sender is None else rippled(channel, self.sender.front_end.tx)
+
+    def _drawn(self, number: int) -> FadingRealization:
         return draw_fading(
             self.profile.power_delay_profile(),
             n_samples=_STRETCH,
@@ -63,7 +99,7 @@ class Way:
         source: the samples.
         fading: the channel.
         oscillators: entropy of the phase noise.
-        carrier: frequency offset in cycles per sample, and phase in rad at sample 0.
+        carrier: its offset.
         start: sample to begin near; the way begins at a grid point at or before it.
     """
 
@@ -73,7 +109,7 @@ class Way:
         source: Source,
         fading: Fading,
         oscillators: np.random.SeedSequence,
-        carrier: tuple[float, float] = (0.0, 0.0),
+        carrier: Carrier = Carrier(),
         start: int = 0,
     ) -> None:
         self._start = self.at = max(0, start) // _START * _START
@@ -90,10 +126,9 @@ class Way:
             self._phase_noise = PhaseNoise(profile.linewidth_hz, fading.rate_hz, generator)
         self._drive = -1.0
         self._stages: list[Stage] = []
-        cycles, self._phase_rad = carrier
-        self._cycles = cycles
-        self._step_rad = 2 * math.pi * cycles
-        self._table = phasor_table(self._step_rad) if cycles or self._phase_rad else None
+        self._carrier = carrier
+        self._step_rad = 2 * math.pi * carrier.cycles
+        self._table = None if carrier == Carrier() else phasor_table(self._step_rad)
 
     @property
     def echo_samples(self) -> int:
@@ -106,6 +141,8 @@ class Way:
             self._drive = drive
             unused = np.random.default_rng(0)  # phase noise has an oscillator of its own
             self._stages = transmitter_stages(self._profile, drive, self._fading.rate_hz, unused)
+            if (sender := self._fading.sender) is not None:
+                self._stages += transmit_stages(sender.front_end, sender.gain_db)
         return self._stages
 
     def advance(self, out: np.ndarray) -> None:
@@ -141,9 +178,20 @@ class Way:
                 self._phase_noise(sent)
         self._filter(target)
         if self._table is not None:
-            # Whole turns up to this piece are left out before the phase becomes a float: no drift, however late.
-            base = 2 * math.pi * math.fmod(self._cycles * (self.at // PIECE * PIECE), 1.0) + self._phase_rad
-            turn(target.view(np.float32), self._table, self._step_rad, base, self.at % PIECE)
+            self._turn(target, self._table)
+
+    def _turn(self, target: np.ndarray, table: np.ndarray) -> None:
+        carrier, begin = self._carrier, self.at // PIECE * PIECE
+        # Whole turns up to this piece are left out before the phase becomes a float: no drift, however late.
+        turns = math.fmod(carrier.cycles * begin, 1.0)
+        step_rad = self._step_rad
+        if carrier.chirp:
+            # Within a piece the frequency is that in its middle; the phase is right where pieces meet.
+            turns += math.fmod(carrier.chirp * begin * begin / 2, 1.0)
+            step_rad += 2 * math.pi * carrier.chirp * (begin + PIECE / 2)
+            table = phasor_table(step_rad)
+        base = 2 * math.pi * turns + carrier.phase_rad
+        turn(target.view(np.float32), table, step_rad, base, self.at % PIECE)
 
     def measure(self, n_samples: int) -> tuple[float, float, int]:
         """Let the samples up to `n_samples` pass for good, without the offset of the carrier.

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from .iio_tree import IioChannel, IioContext, IioDevice
 
-__all__ = ["DEBUG_REGISTER", "LO_RANGES_HZ", "PHY", "RECEIVER", "RX_LO", "TRANSMITTER", "TX_LO", "ad936x_context"]
+__all__ = [
+    "DEBUG_REGISTER",
+    "DEFAULT_TEMPERATURE_C",
+    "LO_RANGES_HZ",
+    "PHY",
+    "RECEIVER",
+    "RX_LO",
+    "TRANSMITTER",
+    "TX_LO",
+    "ad936x_context",
+]
 
 PHY, TRANSMITTER, RECEIVER = "iio:device0", "iio:device2", "iio:device3"
 RX_LO, TX_LO = "altvoltage0", "altvoltage1"
 DEBUG_REGISTER = "direct_reg_access"
 LO_RANGES_HZ = {RX_LO: (70_000_000, 6_000_000_000), TX_LO: (46_875_001, 6_000_000_000)}
 
+DEFAULT_TEMPERATURE_C = 36.0
 _START_RATE = "30720000"
 _START_LO = "2400000000"
 
@@ -63,14 +74,14 @@ def _transmit_path(index: int) -> IioChannel:
     return IioChannel(id=f"voltage{index}", output=True, attributes=attributes)
 
 
-def _phy(n_channels: int) -> IioDevice:
+def _phy(n_channels: int, temperature_c: float) -> IioDevice:
     channels = (
         _oscillator(RX_LO, "RX_LO"),
         _oscillator(TX_LO, "TX_LO"),
         *(_receive_path(index) for index in range(n_channels)),
         *(_transmit_path(index) for index in range(n_channels)),
         IioChannel(id="out", output=False, attributes={"voltage_filter_fir_en": "0"}),
-        IioChannel(id="temp0", output=False, attributes={"input": "36000"}),
+        IioChannel(id="temp0", output=False, attributes={"input": f"{1e3 * temperature_c:.0f}"}),
     )
     attributes = {
         "calib_mode": "auto",
@@ -152,13 +163,16 @@ def _converter_from_air(n_channels: int) -> IioDevice:
     )
 
 
-def ad936x_context(n_channels: int, *, serial: str, token: str = "") -> IioContext:
+def ad936x_context(
+    n_channels: int, *, serial: str, token: str = "", temperature_c: float = DEFAULT_TEMPERATURE_C
+) -> IioContext:
     """The context of an ADALM-PLUTO (one channel) or of its 2x2 relatives, as after power-up.
 
     Args:
         n_channels: 1 or 2, of each direction.
         serial: of the radio.
         token: proof that it is emulated; "" shows none.
+        temperature_c: of the chip.
 
     Returns:
         The tree with the values that a radio starts with.
@@ -178,5 +192,10 @@ def ad936x_context(n_channels: int, *, serial: str, token: str = "") -> IioConte
     return IioContext(
         description="Linux (none) 5.15.0 armv7l",
         attributes=attributes,
-        devices=(_phy(n_channels), _monitor(), _converter_to_air(n_channels), _converter_from_air(n_channels)),
+        devices=(
+            _phy(n_channels, temperature_c),
+            _monitor(),
+            _converter_to_air(n_channels),
+            _converter_from_air(n_channels),
+        ),
     )

@@ -9,12 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from sdr_gsc.channel.front_end_faults import FrontEnd
 from sdr_gsc.channel.profile import ChannelProfile
 from sdr_gsc.channel.simulator import draw_offsets
 
 from ._air_link import Emitted, Tuning
 from ._air_port import Port
 from ._air_source import Source
+from ._air_way import Sender
 
 __all__ = ["Air", "Antenna", "Emission"]
 
@@ -73,18 +75,27 @@ class Air:
         self._antennas = self._drawn = 0
         self._newest_s = 0.0
 
-    def antenna(self, name: str, *, n_ports: int = 1, clock_ppm: float = 0.0) -> Antenna:
+    def antenna(
+        self, name: str, *, n_ports: int = 1, clock_ppm: float = 0.0, front_ends: Sequence[FrontEnd] = ()
+    ) -> Antenna:
         """Put a radio on the air.
 
         Args:
             name: for reports.
             n_ports: of each direction.
             clock_ppm: how much faster its clock and its oscillators run than they should.
+            front_ends: imperfections of each port; none for a perfect radio. The first one's clock error comes on top
+                of `clock_ppm`.
+
+        Raises:
+            ValueError: another number of front ends than of ports.
         """
+        if front_ends and len(front_ends) != n_ports:
+            raise ValueError(f"there are {len(front_ends)} front ends for {n_ports} ports")
         with self._lock:
             number = self._antennas
             self._antennas += 1
-        return Antenna(self, number, name, n_ports, clock_ppm)
+        return Antenna(self, number, name, n_ports, clock_ppm, front_ends)
 
     @property
     def emissions(self) -> int:
@@ -99,8 +110,22 @@ class Air:
         """Entropy for one purpose."""
         return np.random.SeedSequence(self._seed, spawn_key=key)
 
-    def emit(self, samples: np.ndarray, tuning: Tuning, first: int, gain_db: float, port: int, repeat: bool) -> Emitted:
+    def emit(
+        self,
+        samples: np.ndarray,
+        tuning: Tuning,
+        first: int,
+        gain_db: float,
+        port: int,
+        repeat: bool,
+        front_end: FrontEnd | None = None,
+        late_samples: float = 0.0,
+    ) -> Emitted:
         """Put samples on the air; see `Antenna.transmit`."""
+        sender = None
+        if front_end is not None:
+            gain_db = front_end.tx.gain.true_db(gain_db)
+            sender = Sender(front_end, gain_db)
         source = Source(samples, repeat)
         with self._lock:
             together = [e for e in self._emissions if (e.tuning, e.first) == (tuning, first) and e.port != port]
@@ -110,7 +135,7 @@ class Air:
                 seeds = self.seeds(0, self._drawn)
                 self._drawn += 1
                 offsets = draw_offsets(self.profile, np.random.Generator(np.random.PCG64(seeds)))
-            emitted = Emitted(source, tuning, first, gain_db, port, offsets, seeds, {})
+            emitted = Emitted(source, tuning, first, gain_db, port, offsets, seeds, {}, sender, late_samples)
             self._emissions = (*self._emissions, emitted)
         return emitted
 
@@ -143,12 +168,17 @@ class Antenna:
         name: for reports.
         n_ports: of each direction.
         clock_ppm: how much faster its clock and its oscillators run than they should.
+        front_ends: imperfections of each port, or none.
     """
 
-    def __init__(self, air: Air, number: int, name: str, n_ports: int, clock_ppm: float) -> None:
+    def __init__(
+        self, air: Air, number: int, name: str, n_ports: int, clock_ppm: float, front_ends: Sequence[FrontEnd] = ()
+    ) -> None:
         self.name = name
         self.n_ports = n_ports
-        self.clock_ppm = clock_ppm
+        self.front_ends = tuple(front_ends)
+        self.clock_ppm = clock_ppm = clock_ppm + (front_ends[0].clock_ppm if front_ends else 0.0)
+        self._drift_ppm_s = front_ends[0].drift_ppm_s if front_ends else 0.0
         self._air = air
         self._pace = 1 + 1e-6 * clock_ppm
         self._lock = threading.Lock()
@@ -160,6 +190,7 @@ class Antenna:
                 loss_db=air.loss_db,
                 cross_db=air.cross_db,
                 floor_db=air.noise_dbfs - _FLOOR_GAIN_DB,
+                front_end=front_ends[port] if front_ends else None,
             )
             for port in range(n_ports)
         ]
@@ -169,7 +200,8 @@ class Antenna:
         return self._air.true_s() * self._pace
 
     def _tuning(self, sample_rate_hz: float, center_frequency_hz: float) -> Tuning:
-        return Tuning(sample_rate_hz * self._pace, center_frequency_hz * self._pace)
+        drift_hz_s = 1e-6 * self._drift_ppm_s * center_frequency_hz
+        return Tuning(sample_rate_hz * self._pace, center_frequency_hz * self._pace, drift_hz_s)
 
     def _require_port(self, port: int) -> None:
         if not 0 <= port < self.n_ports:
@@ -185,6 +217,7 @@ class Antenna:
         center_frequency_hz: float,
         gain_db: float,
         repeat: bool = False,
+        late_samples: float = 0.0,
     ) -> Emission:
         """Put samples on the air.
 
@@ -196,6 +229,7 @@ class Antenna:
             center_frequency_hz: nominal frequency of the oscillator.
             gain_db: relative to the largest transmit gain, at most 0.
             repeat: over and over, back to back, until stopped.
+            late_samples: by how much it begins after its place on the radio's grid of samples.
 
         Raises:
             ValueError: a port that is not there, or nothing to repeat.
@@ -205,7 +239,8 @@ class Antenna:
             raise ValueError("there are no samples to repeat")
         first = round(start_s * sample_rate_hz)
         tuning = self._tuning(sample_rate_hz, center_frequency_hz)
-        emitted = self._air.emit(samples, tuning, first, gain_db, port, repeat)
+        front_end = self.front_ends[port] if self.front_ends else None
+        emitted = self._air.emit(samples, tuning, first, gain_db, port, repeat, front_end, late_samples)
         return Emission(self, emitted, sample_rate_hz)
 
     def receive(

@@ -37,11 +37,13 @@ class Identity:
         serial: seven hexadecimal digits: libuhd compares serials as 31-bit numbers.
         name: for people.
         token: secret of an emulated radio; empty on a real one.
+        temperature_c: of its transceiver.
     """
 
     serial: str
     name: str
     token: str
+    temperature_c: float = 37.0
 
     def discovery(self, *, claimed: bool) -> dict[str, str]:
         """Entries of the discovery answer."""
@@ -259,7 +261,7 @@ class Mpm:
         if name == "lo_locked":
             return _lock_sensor(name, not self._faults.oscillators_unlocked)
         if name == "ad9361_temperature":
-            return {"name": name, "type": "REALNUM", "unit": "C", "value": "37.0"}
+            return {"name": name, "type": "REALNUM", "unit": "C", "value": f"{self._identity.temperature_c:.1f}"}
         raise RuntimeError(f"no sensor {name!r} of {direction} channel {channel}")
 
 

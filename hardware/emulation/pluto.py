@@ -6,7 +6,7 @@ import socket
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .ad936x_context import RECEIVER, TRANSMITTER, ad936x_context
+from .ad936x_context import DEFAULT_TEMPERATURE_C, RECEIVER, TRANSMITTER, ad936x_context
 from .device_clock import DeviceClock, RealClock, VirtualClock
 from .iio_faults import FaultDice, PlutoFaults
 from .iiod import IiodServer
@@ -23,8 +23,9 @@ class EmulatedPluto:
     """An ADALM-PLUTO, or a 2x2 AD9361, on 127.0.0.1; used as a context manager.
 
     What it does not have: filters of `rf_bandwidth`, a gain control that moves (the gain stays where it is in every
-    mode), leakage of its oscillators, and loopback 2. A second client of a buffer finds it busy. A gain, frequency or
-    rate that changes in the middle of a transmission starts a new emission, with offsets and a fading of its own.
+    mode), leakage of its oscillators while nothing is sent, tracking of its own errors, and loopback 2. A second client
+    of a buffer finds it busy. A gain, frequency or rate that changes in the middle of a transmission starts a new
+    emission, with offsets and a fading of its own.
 
     Args:
         antenna: on the air; with two ports for two channels.
@@ -61,7 +62,12 @@ class EmulatedPluto:
         listener = socket.create_server(("127.0.0.1", port))
         self.port: int = listener.getsockname()[1]
         clock: DeviceClock = RealClock(antenna.now_s) if realtime else VirtualClock()
-        context = ad936x_context(2 if two_channels else 1, serial=serial or f"emulated{self.port}", token=token)
+        context = ad936x_context(
+            2 if two_channels else 1,
+            serial=serial or f"emulated{self.port}",
+            token=token,
+            temperature_c=antenna.front_ends[0].temperature_c if antenna.front_ends else DEFAULT_TEMPERATURE_C,
+        )
         self._device = PlutoDevice(antenna, context, clock)
         self._server = IiodServer(listener, self._device, self.faults, self._dice)
         scheme = "ad9361" if two_channels else "pluto"

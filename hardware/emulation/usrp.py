@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import struct
 import threading
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -68,6 +69,8 @@ class EmulatedUsrp:
         self.faults = UsrpFaults() if faults is None else faults
         # The first digit keeps it a number of seven digits below 2^31 for libuhd.
         self.identity = Identity(serial or f"3{secrets.token_hex(3).upper()}", name, token)
+        if antenna.front_ends:
+            self.identity = replace(self.identity, temperature_c=antenna.front_ends[0].temperature_c)
         self._running = self._stopped = False
         self._stop_lock = threading.Lock()
 

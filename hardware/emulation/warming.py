@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from sdr_gsc.channel.front_end_faults import FrontEnd
 from sdr_gsc.channel.profile import PROFILE_NAMES, ChannelProfile, profile
 
 from .air import Air
@@ -23,6 +24,8 @@ def warm_up() -> None:
     for settings in profiles:
         air = Air(settings, clock=lambda: 0.0)
         here, there = air.antenna("here", n_ports=2), air.antenna("there", n_ports=2, clock_ppm=1.0)
+        if settings.name == "flat":
+            there = air.antenna("there", n_ports=2, front_ends=[FrontEnd.draw(0), FrontEnd.draw(0, 1)])
         samples = np.full(_N_SAMPLES // 4, 0.1, np.complex64)
         for port, repeat in ((0, True), (1, False)):
             here.transmit(

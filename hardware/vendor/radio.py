@@ -228,6 +228,12 @@ class VendorRadio(RadioSession):
         self._worker.interrupt()
         super().close()
 
+    def temperature_c(self) -> float | None:
+        """Temperature of the radio's front end; see `Radio.temperature_c`."""
+        self.require_open()
+        found: float | None = self._worker.request("temperature", _REQUEST_S)["temperature_c"]
+        return found
+
     def mute(self) -> None:
         """Stop transmitting: gain to its floor, then the streams are given up; allowed at any time."""
         if self._writer is not None:
@@ -295,7 +301,7 @@ class VendorRadio(RadioSession):
         longest_s = math.inf
         if self.permission is not None:
             longest_s = self.permission.longest_s(
-                center_frequency_hz=settings.center_frequency_hz,
+                center_frequency_hz=settings.tx_frequency_hz,
                 sample_rate_hz=settings.sample_rate_hz,
                 tx_gain_db=settings.tx_gain_db,
             )

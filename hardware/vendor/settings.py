@@ -14,6 +14,9 @@ __all__ = ["Description", "checked", "request_for", "safe_settings"]
 #: Steps of a fractional synthesizer are a few Hz; a radio that tunes further off was asked for something else.
 _FREQUENCY_TOLERANCE_HZ = 20.0
 _RATE_TOLERANCE = 1e-6
+#: Both directions have oscillators of their own; where they have not, what is read back gives it away. Beyond half of
+#: the rate a receiver hears nothing of the transmitter, and few radios are faster than this.
+_TX_OFFSET_HZ = 50e6
 #: Analogue filters come in steps, or are tuned by a calibration.
 _BANDWIDTH_TOLERANCE = 0.05
 
@@ -50,6 +53,7 @@ class Description:
                 clock_sources=tuple(found["clock_sources"]) or ("internal",),
                 serial=found["serial"],
                 keeps_time=found["keeps_time"],
+                tx_offset_hz=Range(-_TX_OFFSET_HZ, _TX_OFFSET_HZ),
                 **ranges,  # type: ignore[arg-type]
             ),
             token=found["token"],
@@ -87,6 +91,7 @@ def request_for(settings: RadioSettings, description: Description) -> dict[str, 
         bandwidth_hz = min(max(settings.sample_rate_hz, limits.minimum), limits.maximum)
     return {
         "center_frequency_hz": settings.center_frequency_hz,
+        "tx_frequency_hz": settings.tx_frequency_hz,
         "sample_rate_hz": settings.sample_rate_hz,
         "tx_gain_db": _stepped(settings.tx_gain_db, capabilities.tx_gain_db, description.tx_gain_step_db),
         "rx_gain_db": _stepped(settings.rx_gain_db, capabilities.rx_gain_db, description.rx_gain_step_db),
@@ -124,6 +129,7 @@ def checked(asked: RadioSettings, actual: Mapping[str, Any], description: Descri
 
     rate_hz = near("sample_rate_hz", asked.sample_rate_hz, _RATE_TOLERANCE * asked.sample_rate_hz)
     frequency_hz = near("center_frequency_hz", asked.center_frequency_hz, _FREQUENCY_TOLERANCE_HZ)
+    tx_frequency_hz = near("tx_frequency_hz", asked.tx_frequency_hz, _FREQUENCY_TOLERANCE_HZ)
     tx_gain_db = near("tx_gain_db", asked.tx_gain_db, max(description.tx_gain_step_db / 2, 0.05) + 1e-6)
     rx_gain_db = near("rx_gain_db", asked.rx_gain_db, max(description.rx_gain_step_db / 2, 0.05) + 1e-6)
     bandwidth_hz = asked.bandwidth_hz
@@ -142,4 +148,5 @@ def checked(asked: RadioSettings, actual: Mapping[str, Any], description: Descri
         tx_gain_db=tx_gain_db,
         rx_gain_db=rx_gain_db,
         bandwidth_hz=bandwidth_hz,
+        tx_offset_hz=tx_frequency_hz - frequency_hz,
     )

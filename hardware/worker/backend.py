@@ -45,6 +45,10 @@ class Backend(ABC):
         """Apply settings; the transmit gain is tried, read back and put back to its floor. Returns what was read."""
 
     @abstractmethod
+    def temperature_c(self) -> float | None:
+        """Temperature of the front end in degrees Celsius; None where the device does not tell it."""
+
+    @abstractmethod
     def set_transmit_gain(self, on: bool) -> None:
         """Transmit gain of the channels in use as configured, or of all channels at the floor."""
 

@@ -12,7 +12,7 @@ import time
 __all__ = ["PROTOCOL_VERSION", "MessageLink"]
 
 #: Both sides say it first; a worker of another version is not spoken to.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 _LENGTH = struct.Struct("<I")
 #: Longer than any message: a length beyond it means that something else writes to the socket.

@@ -70,6 +70,7 @@ class Operations:
             "transmit_stop": self._transmit_stop,
             "receive_stream_start": self._receive_stream_start,
             "receive_stream_stop": self._receive_stream_stop,
+            "temperature": self._temperature,
             "mute": self._mute,
         }
 
@@ -87,6 +88,9 @@ class Operations:
 
     def _open(self, address: dict) -> dict:
         return self._backend.open(address)
+
+    def _temperature(self) -> dict:
+        return {"temperature_c": self._backend.temperature_c()}
 
     def _configure(self, settings: dict) -> dict:
         self._rate_hz = settings["sample_rate_hz"]

@@ -92,7 +92,8 @@ class SoapyBackend(Backend):
                 device.setSampleRate(direction, channel, settings["sample_rate_hz"])
         with speaking("setting frequency, bandwidth and gain"):
             for direction, channel in both:
-                device.setFrequency(direction, channel, settings["center_frequency_hz"])
+                wanted = "tx_frequency_hz" if direction == SOAPY_SDR_TX else "center_frequency_hz"
+                device.setFrequency(direction, channel, settings[wanted])
                 if settings["bandwidth_hz"] is not None:
                     device.setBandwidth(direction, channel, settings["bandwidth_hz"])
             for channel in channels:
@@ -102,7 +103,8 @@ class SoapyBackend(Backend):
                 device.setGain(SOAPY_SDR_TX, channel, settings["tx_gain_db"])
             self._tx_gain_db = settings["tx_gain_db"]
             actual = {
-                "center_frequency_hz": [device.getFrequency(*one) for one in both],
+                "center_frequency_hz": [device.getFrequency(SOAPY_SDR_RX, channel) for channel in channels],
+                "tx_frequency_hz": [device.getFrequency(SOAPY_SDR_TX, channel) for channel in channels],
                 "sample_rate_hz": [device.getSampleRate(*one) for one in both],
                 "bandwidth_hz": [device.getBandwidth(*one) for one in both],
                 "rx_gain_db": [device.getGain(SOAPY_SDR_RX, channel) for channel in channels],
@@ -113,6 +115,16 @@ class SoapyBackend(Backend):
             actual["unlocked"] = unlocked(device, both)
         self._rate_hz = actual["sample_rate_hz"][0]
         return actual
+
+    def temperature_c(self) -> float | None:
+        """Of the first sensor that tells a temperature."""
+        device = self._opened()
+        with speaking("reading the temperature"):
+            for place in ((SOAPY_SDR_RX, self._channels[0]), ()):
+                for name in device.listSensors(*place):
+                    if "temp" in name:
+                        return float(device.readSensor(*place, name))
+        return None
 
     def set_transmit_gain(self, on: bool) -> None:
         """Transmit gain of the channels in use as configured, or of all channels at the floor."""

@@ -125,9 +125,8 @@ class UhdBackend(Backend):
 
     def _configure_channel(self, channel: int, settings: dict) -> None:
         usrp = self._opened()
-        tune = _types.TuneRequest(settings["center_frequency_hz"])
-        usrp.set_rx_freq(tune, channel)
-        usrp.set_tx_freq(tune, channel)
+        usrp.set_rx_freq(_types.TuneRequest(settings["center_frequency_hz"]), channel)
+        usrp.set_tx_freq(_types.TuneRequest(settings["tx_frequency_hz"]), channel)
         usrp.set_rx_bandwidth(settings["bandwidth_hz"], channel)
         usrp.set_tx_bandwidth(settings["bandwidth_hz"], channel)
         with contextlib.suppress(RuntimeError):  # most daughterboards have no automatic gain to switch off
@@ -139,7 +138,8 @@ class UhdBackend(Backend):
         """Every setting of every channel and direction; the one that lies farthest off is found by the program."""
         usrp = self._opened()
         return {
-            "center_frequency_hz": [get(c) for c in channels for get in (usrp.get_rx_freq, usrp.get_tx_freq)],
+            "center_frequency_hz": [usrp.get_rx_freq(c) for c in channels],
+            "tx_frequency_hz": [usrp.get_tx_freq(c) for c in channels],
             "sample_rate_hz": [get(c) for c in channels for get in (usrp.get_rx_rate, usrp.get_tx_rate)],
             "bandwidth_hz": [get(c) for c in channels for get in (usrp.get_rx_bandwidth, usrp.get_tx_bandwidth)],
             "rx_gain_db": [usrp.get_rx_gain(c) for c in channels],
@@ -166,6 +166,18 @@ class UhdBackend(Backend):
                 break
             time.sleep(0.05)
         return [name for name, _ in checks]
+
+    def temperature_c(self) -> float | None:
+        """Of the first sensor of the receiver, or else of the motherboard, that tells a temperature."""
+        usrp = self._opened()
+        with speaking("reading the temperature"):
+            for name in usrp.get_rx_sensor_names(self._channels[0]):
+                if "temp" in name:
+                    return float(usrp.get_rx_sensor(name, self._channels[0]).to_real())
+            for name in usrp.get_mboard_sensor_names(0):
+                if "temp" in name:
+                    return float(usrp.get_mboard_sensor(name, 0).to_real())
+        return None
 
     def set_transmit_gain(self, on: bool) -> None:
         """Transmit gain of the channels in use as configured, or of all channels at the floor."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calibration.errors import CalibrationError, MissingRecordError, StaleRecordError
+from calibration.errors import CalibrationError, MissingRecordError, StaleRecordError, StorageError
 from calibration.record import Conditions, Direction, Quantity, Record, Subject
 from calibration.record_file import record_from_text, record_to_text
 from calibration.store import Store
@@ -107,7 +107,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("calibration.store.os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageError, match="No space"):
         store.add(record(values={"offset_ppm": 2.0}))
     assert sorted(tmp_path.rglob("*")) == before
 
