@@ -27,8 +27,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(STAMP)
 	$(BIN)/sdr-gsc demo
 
+# Emulated radios keep time, so their tests have the machine to themselves; the others take two processes.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/emulated
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/emulated
 
 lint: $(STAMP)
 	$(BIN)/ruff check $(PACKAGES)

@@ -81,7 +81,7 @@ def clipping_distortion(backoff_db: float) -> float:
     ∫_A^∞ (r - A)² 2r e^{-r²} dr = e^{-γ} - sqrt(πγ) erfc(sqrt γ), γ = A².
 
     >>> round(10 * math.log10(clipping_distortion(6.0)), 1)
-    -26.0
+    -27.5
     """
     gamma = 10 ** (backoff_db / 10)
     return max(math.exp(-gamma) - math.sqrt(math.pi * gamma) * float(erfc(math.sqrt(gamma))), 0.0)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sdr_gsc.capture import Capture
-from sdr_gsc.link import Air
 from sdr_gsc.phy.framing import interleave
 from sdr_gsc.phy.receiver import Receiver
 from sdr_gsc.phy.transmitter import Transmitter
 
 from .errors import NoSignalError
+
+if TYPE_CHECKING:
+    # It brings the picture codec and with it torch, which no calibration needs.
+    from sdr_gsc.link import Air
 
 __all__ = ["LinkProbe", "Probed", "noise_free_evm_db"]
 

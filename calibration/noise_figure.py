@@ -23,7 +23,7 @@ def noise_figure_db(hot_power: float, cold_power: float, enr_db: float, cold_k: 
     Raises:
         CalibrationError: the two states do not differ as they must.
 
-    >>> round(noise_figure_db(10 ** 1.5 + 1, 2.0, 15.0), 2)
+    >>> round(noise_figure_db(10 ** 1.5 + 2, 2.0, 15.0), 2)
     3.01
     """
     ratio = hot_power / cold_power if cold_power > 0 else math.inf

@@ -2,157 +2,129 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hardware.errors import LateBurstError, SampleOverflowError, SampleUnderflowError
 from hardware.radio import Radio
-from sdr_gsc.errors import RecordingError
-from sdr_gsc.recording.sigmf_writer import write_capture
+from sdr_gsc.errors import SdrGscError
 
-from .errors import MissingRecordError, StaleRecordError, StorageError, WrongRadioError
-from .outcome import Outcome, Plan, conditions_of, radio_serial, subject_of
-from .procedures.catalogue import PROCEDURES, Procedure, ordered
+from .errors import CalibrationError, StorageError, UnsupportedError, WrongRadioError
+from .keeping import keep, remove_leftovers
+from .outcome import Outcome, Plan, radio_serial
+from .procedures.catalogue import Procedure, ordered
 from .record import Record
-from .store import Store, nearest_record
+from .standing import usable_records
+from .store import Store
 
-__all__ = ["Gap", "Step", "missing_records", "run", "usable_records"]
+__all__ = ["Step", "run"]
+
+#: What a busy computer may do to a radio in real time.
+_PASSING = (LateBurstError, SampleOverflowError, SampleUnderflowError)
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One procedure of a run.
+    """One procedure of a run; exactly one of `outcome`, `skipped` and `failure` is there.
 
     Attributes:
-        procedure: what was done.
-        outcome: what it found; None where the radio cannot do it.
-        skipped: why it was not done; None where it was.
+        procedure: which.
+        outcome: what it found, with its records as they were stored.
+        skipped: what the radio lacks for it, or which failure before makes it pointless.
+        failure: why it ended without saying anything.
         files: records written.
+        seconds: that it took.
     """
 
     procedure: Procedure
-    outcome: Outcome | None
+    outcome: Outcome | None = None
     skipped: str | None = None
+    failure: SdrGscError | None = None
     files: tuple[Path, ...] = ()
+    seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A record that an experiment needs and does not have.
-
-    Attributes:
-        procedure: that would make it.
-        problem: missing or expired, and the command that mends it.
-        is_stale: whether there is one that has expired.
-    """
-
-    procedure: str
-    problem: str
-    is_stale: bool
-
-
-def run(radio: Radio, names: Sequence[str], plan: Plan, store: Store) -> Iterator[Step]:
+def run(radio: Radio, names: Sequence[str], plan: Plan, store: Store, *, with_captures: bool = True) -> Iterator[Step]:
     """Measure and store, in the right order; what is valid in the store already is used where it is not measured anew.
 
-    It may be left at any point: what was yielded is stored, nothing else is, and the transmitter is muted.
+    It may be left at any point: what was yielded is stored, nothing else is, and the transmitter is muted. A procedure
+    that fails is yielded, too, and those that build on it are left out; what it would have replaced stays as it was.
 
     Args:
         radio: open.
         names: of procedures; empty means all that the radio supports.
         plan: what to measure under; its records come before those of the store.
         store: where records go.
+        with_captures: keep what the records came from beside them.
 
     Raises:
-        CalibrationError: an unknown name, a measurement that says nothing, or another radio than at the beginning.
+        CalibrationError: an unknown name, a damaged file in the store, a procedure that was asked for by name and is
+            not possible, or another radio than at the beginning.
         StorageError: records cannot be written.
+        RadioError: the radio failed, or may not transmit.
     """
     wanted = ordered(names)
     serial = radio_serial(radio)
+    remove_leftovers(store.folder / serial)
     radio.configure(plan.settings)
-    known = [*usable_records(radio, store, plan), *plan.records]
+    known = [*usable_records(radio, store, plan.now()), *plan.records]
+    failed: set[str] = set()
     try:
         for procedure in wanted:
+            began = time.perf_counter()
             lacking = procedure.missing(radio)
-            if lacking is not None:
-                yield Step(procedure, None, lacking)
+            broken = [name for name in procedure.after if name in failed]
+            outcome = None
+            if lacking is None and broken:
+                failed.add(procedure.name)
+                yield Step(procedure, skipped=f"it builds on {', '.join(broken)}, which failed")
                 continue
-            measured = replace(plan, records=tuple(known), temperature_c=plan.temperature_c or radio.temperature_c())
-            outcome = procedure.measure(radio, measured)
+            if lacking is None:
+                try:
+                    outcome = _measured(procedure, radio, _plan_of(procedure, radio, plan, known))
+                except UnsupportedError as error:
+                    lacking = str(error)
+                except (StorageError, WrongRadioError):
+                    raise
+                except (CalibrationError, *_PASSING) as error:
+                    failed.add(procedure.name)
+                    radio.configure(plan.settings)
+                    yield Step(procedure, failure=error, seconds=time.perf_counter() - began)
+                    continue
+            if outcome is None:
+                if procedure.name in names:
+                    raise UnsupportedError(f"{procedure.name} is not possible: {lacking}")
+                yield Step(procedure, skipped=lacking)
+                continue
             if radio_serial(radio) != serial:
                 raise WrongRadioError(
                     f"radio {serial} was exchanged for {radio_serial(radio)}; keep one connected, and calibrate again"
                 )
-            outcome, files = _keep(outcome, store)
+            outcome, files = keep(procedure.name, outcome, store, with_captures=with_captures)
             replaced = {(one.quantity, one.subject.direction) for one in outcome.records}
             known = [one for one in known if (one.quantity, one.subject.direction) not in replaced]
             known += outcome.records
-            yield Step(procedure, outcome, None, files)
+            yield Step(procedure, outcome, files=files, seconds=time.perf_counter() - began)
     finally:
         radio.mute()
 
 
-def usable_records(radio: Radio, store: Store, plan: Plan) -> list[Record]:
-    """Valid records of the store that fit the radio as it is set."""
-    found = list(store.records(radio_serial(radio)))
-    usable = []
-    for procedure in PROCEDURES.values():
-        for direction in procedure.directions:
-            try:
-                usable.append(
-                    nearest_record(
-                        found,
-                        procedure.quantity,
-                        subject_of(radio, direction),
-                        conditions_of(radio, direction),
-                        now=plan.now(),
-                    )
-                )
-            except (MissingRecordError, StaleRecordError):
-                continue
-    return usable
+def _plan_of(procedure: Procedure, radio: Radio, plan: Plan, known: Sequence[Record]) -> Plan:
+    def progress(stage: str, share: float) -> None:
+        plan.progress(f"{procedure.name}: {stage}", share)
+
+    temperature_c = radio.temperature_c() if plan.temperature_c is None else plan.temperature_c
+    return replace(plan, records=tuple(known), temperature_c=temperature_c, progress=progress)
 
 
-def missing_records(radio: Radio, names: Sequence[str], plan: Plan, store: Store) -> list[Gap]:
-    """What `calibrate --check` reports: records that the procedures of these names would make, and that are not there.
-
-    Raises:
-        CalibrationError: an unknown name, or a damaged file.
-    """
-    gaps = []
-    for procedure in ordered(names):
-        if procedure.missing(radio) is not None:
-            continue
-        for direction in procedure.directions:
-            try:
-                store.find(
-                    procedure.quantity, subject_of(radio, direction), conditions_of(radio, direction), now=plan.now()
-                )
-            except StaleRecordError as error:
-                gaps.append(Gap(procedure.name, str(error), True))
-            except MissingRecordError as error:
-                gaps.append(Gap(procedure.name, str(error), False))
-    return gaps
-
-
-def _keep(outcome: Outcome, store: Store) -> tuple[Outcome, tuple[Path, ...]]:
-    """Captures first, so that no record ever names one that is not there."""
-    if not outcome.records:
-        return outcome, ()
-    first = outcome.records[0]
-    folder = store.folder / first.subject.serial / "captures"
-    made = first.made.strftime("%Y%m%dT%H%M%S%fZ")
-    names = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, capture in outcome.captures.items():
-            base = folder / f"{first.quantity}-{name}-{made}"
-            write_capture(base, capture)
-            names.append(f"captures/{base.name}.sigmf-meta")
-    except (OSError, RecordingError) as error:
-        raise StorageError(
-            f"captures could not be written to {folder} ({error}); all records before are untouched: make room on the "
-            "disk, and calibrate again"
-        ) from error
-    kept = tuple(replace(record, captures=(*record.captures, *names)) for record in outcome.records)
-    files = tuple(store.add(record) for record in kept)
-    return replace(outcome, records=kept), files
+def _measured(procedure: Procedure, radio: Radio, plan: Plan) -> Outcome:
+    """One procedure, begun anew where the computer was too slow for the radio: nothing was kept of it by then."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return procedure.measure(radio, plan)
+        except _PASSING as error:
+            plan.progress(f"again, for {error}", 0.0)
+    return procedure.measure(radio, plan)

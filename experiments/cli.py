@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from sdr_gsc.errors import SdrGscError
 from .cli_bench import bench_app
 from .cli_calibrate import calibrate
 from .cli_console import fail, print_json, print_table, show_progress, split_names, step_listener
+from .cli_decoding import Decoding
 from .cli_emulate import emulate
 from .cli_score import score
 from .cli_text import send_text
@@ -38,7 +40,10 @@ app.command(calibrate)
 
 Decoders = Annotated[
     list[str] | None,
-    Parameter(name=["--decoder", "--decoders"], help="mmse, refine[:STEPS], posterior[:dps|diffpir]; repeat, or a,b"),
+    Parameter(
+        name=["--decoder", "--decoders"],
+        help="mmse, refine[:STEPS], consistency[:STEPS], posterior[:SOLVER], blind, cddm; repeat, or a,b",
+    ),
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object and nothing else.")]
 
@@ -105,13 +110,7 @@ def send(
     mcs: int | None = None,
     esn0_db: float | None = None,
     decoder: Decoders = None,
-    realism: float | None = None,
-    prior: str | None = None,
-    label: int | None = None,
-    prompt: str | None = None,
-    guidance: float | None = None,
-    codec: str | None = None,
-    codec_code: str | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008
     objective: str | None = None,
     task_share: float | None = None,
     task_guidance: float | None = None,
@@ -137,13 +136,7 @@ def send(
         mcs: Modulation and coding scheme (coded, classical).
         esn0_db: Es/N0 of a simulated channel, of this realization.
         decoder: Decoders that see the reception; refine by default.
-        realism: Where refine stops between least squared error (0) and a draw (1); the model card's by default.
-        prior: Prior of posterior: folder that diffusers wrote, or guided-diffusion checkpoint.
-        label: Class that such a prior is told.
-        prompt: Text that such a prior is told, or a .safetensors file of its embeddings.
-        guidance: Scale of classifier-free guidance.
-        codec: Folder of another codec, with codec.toml.
-        codec_code: Python file with the classes of that codec; it is run.
+        decoding: What the decoders are asked for.
         objective: human (the picture), machine (a task vector alone) or agent (both); human by default.
         task_share: Least share of the symbols for the task vector, 0 to 1; by default human 0, machine 1, agent 0.5.
         task_guidance: Weight of the task vector in posterior (1: the likelihood itself); 0 by default, not used.
@@ -158,10 +151,9 @@ def send(
         image=image, radio=radio, tx=tx, rx=rx, bench=bench, attempts=attempts, digital_loopback=digital_loopback,
         calibration=calibration,
         mapping=mapping, cbr=cbr, levels=levels, mcs=mcs, esn0_db=esn0_db,
-        prior=prior, label=label, prompt=prompt, guidance=guidance, codec=codec, codec_code=codec_code,
-        decoders=split_names(decoder), realism=realism, objective=objective, task_share=task_share,
+        decoders=split_names(decoder), objective=objective, task_share=task_share,
         task_guidance=task_guidance, seed=seed, weights=weights,
-    )  # fmt: skip
+    ) | asdict(decoding)  # fmt: skip
     from .cli_runs import run_send_command
 
     return run_send_command(checked(SendSettings, values), out, as_json=json)

@@ -11,7 +11,10 @@ from cyclopts import Parameter
 from .cli_console import print_json, print_table, show_progress, split_names
 
 if TYPE_CHECKING:
-    from .procedures.calibrating import Calibrated, Done, Request
+    from calibration.running import Step
+    from calibration.standing import Standing
+
+    from .procedures.calibrating import Calibrated, Request
 
 __all__ = ["calibrate"]
 
@@ -34,8 +37,8 @@ def calibrate(
 ) -> int:
     """Measure what a radio is and keep it with its date. Exit status 1: a target is missed, or --check finds a gap.
 
-    A radio transmits for it: outside bench.toml it is refused. Whatever ends the command leaves the radio muted, and
-    only whole records.
+    A procedure that fails is a missed target, too; those that build on it are left out. A radio transmits for it:
+    outside bench.toml it is refused. Whatever ends the command leaves the radio muted, and only whole records.
 
     Args:
         uris: Addresses of radios whose output reaches their input; each is calibrated by itself.
@@ -43,7 +46,7 @@ def calibrate(
         rx: Address of the listening radio.
         what: Procedures: frequency, dc_offset, iq_balance, response, gain, noise, delay, clip, snr; repeat, or a,b.
             All that the radio supports by default.
-        esn0_db: Es/N0 that snr is to reach; repeat.
+        esn0_db: Es/N0 that snr is to reach; repeat. 0, 10, 20 and 30 dB by default.
         store: Folder of records; the user's data folder by default.
         check: Say which records this experiment (TOML) lacks, or has expired ones of, instead of measuring.
         captures: Keep what the records came from, as SigMF beside them.
@@ -97,8 +100,8 @@ def _measure(requests: list[Request], page: Path | None, *, as_json: bool) -> in
     with show_progress("calibrating") as watch:
         for request in requests:
 
-            def stage(name: str, text: str, share: float, address: str = request.address) -> None:
-                watch.advance(f"{address}: {name}: {text}", round(100 * share), 100)
+            def stage(text: str, share: float, address: str = request.address) -> None:
+                watch.advance(f"{address}: {text}", round(100 * share), 100)
 
             found.append(run(request, stage, _say))
     environment = describe_environment(torch_threads=False)
@@ -119,6 +122,7 @@ def _measure(requests: list[Request], page: Path | None, *, as_json: bool) -> in
                 "serial": each.serial,
                 "seconds": {done.procedure.name: round(done.seconds, 2) for done in each.done},
                 "skipped": dict(each.skipped),
+                "failed": {name: str(error) for name, error in each.failed.items()},
             }
             for each in found
         ]
@@ -138,9 +142,14 @@ def _cells(row: dict[str, object]) -> tuple[str, ...]:
     return (str(row["metric"]), figures[0], figures[1], str(row["unit"]), figures[2], figures[3], verdict)
 
 
-def _say(done: Done) -> None:
-    names = ", ".join(f"{record.quantity} {record.subject.direction}" for record in done.records) or "none"
-    print(f"sdr-gsc: {done.procedure.name}: {done.seconds:.1f} s, records: {names}", file=sys.stderr)
+def _say(step: Step) -> None:
+    name = step.procedure.name
+    if step.failure is not None:
+        # One line, whatever the message holds.
+        print(f"sdr-gsc: {name}: failed: {' '.join(str(step.failure).split())}", file=sys.stderr)
+    elif step.outcome is not None:
+        records = ", ".join(f"{each.quantity} {each.subject.direction}" for each in step.outcome.records) or "none"
+        print(f"sdr-gsc: {name}: {step.seconds:.1f} s, records: {records}", file=sys.stderr)
 
 
 def _check(request: Request, *, as_json: bool) -> int:
@@ -155,17 +164,25 @@ def _check(request: Request, *, as_json: bool) -> int:
                 "procedure": one.procedure,
                 "direction": one.direction,
                 "state": one.state,
-                "made": None if one.made is None else one.made.isoformat(),
-                "expires": None if one.expires is None else one.expires.isoformat(),
-                "remedy": one.remedy or None,
+                "made": None if one.record is None else one.record.made.isoformat(),
+                "expires": None if one.record is None else one.record.expires.isoformat(),
+                "remedy": _remedy(request, one) or None,
             }
             for one in found
         ]
         print_json({"environment": describe_environment(torch_threads=False), "radio": request.address, "rows": rows})
     else:
-        made = ["" if one.made is None else f"{one.made:%Y-%m-%d %H:%M}" for one in found]
+        made = ["" if one.record is None else f"{one.record.made:%Y-%m-%d %H:%M}" for one in found]
         cells = [
-            (one.procedure, one.direction, one.state, date, one.remedy) for one, date in zip(found, made, strict=True)
+            (one.procedure, one.direction, one.state, date, _remedy(request, one))
+            for one, date in zip(found, made, strict=True)
         ]
         print_table("", ("procedure", "direction", "record", "made", "what mends it"), cells)
     return 0 if all(one.state == "valid" for one in found) else 1
+
+
+def _remedy(request: Request, standing: Standing) -> str:
+    """Command that makes the record; empty where it is valid."""
+    two = f"--tx {request.tx} --rx {request.rx}"
+    command = f"sdr-gsc calibrate {request.uri or two} --what {standing.procedure} --store {request.store}"
+    return "" if standing.state == "valid" else command

@@ -137,6 +137,7 @@ def distil(
     kappa: float = 0.5,
     noise: float = 0.0,
     psnr_loss_db: float = 0.7,
+    parts: str = "head,decode.0,decode.1,fuse.0,fuse.1",
     out: Path = Path("models"),
     effort: Effort = Effort(),  # noqa: B008
 ) -> int:
@@ -153,6 +154,7 @@ def distil(
         kappa: Strength of the bridge: noise relative to the predicted error, above 0, at most 1.
         noise: Noise at the start relative to the bridge's own, 0…1.
         psnr_loss_db: The card's realism is the largest that costs no more PSNR than this on the training pictures.
+        parts: What learns, with commas between; the file holds only what differs from `refine`.
         out: Folder for weights, card and checkpoint.
         effort: How long, how fast, and from which seed.
     """
@@ -163,14 +165,16 @@ def distil(
     from .training.codec import CodecModel
     from .training.distil import Balance, balanced_realism, distilled_psnr_db, train_distil
     from .training.pictures import held_out_photographs
+    from .training.shipping import Base
 
+    chosen = tuple(part.strip() for part in parts.split(","))
     balance = Balance(squared, adversarial, matching, consistency, kappa, noise)
     trained = codec_for(codec_folder, out)
     before, origin = load_bridge(trained, start or own_folder(out, "refine"))
     with open_course("distil", "consistency", pictures, out, effort) as course:
         model = CodecModel.of(trained)
         bridge = train_distil(
-            model, before, course.pictures, course.settings, balance, course.checkpoint, course.show
+            model, before, course.pictures, course.settings, balance, course.checkpoint, course.show, chosen
         )  # fmt: skip
         course.watch.stage("finding the realism")
         realism = balanced_realism(model, bridge, course.pictures, course.settings, balance, psnr_loss_db)
@@ -180,8 +184,10 @@ def distil(
             plain, made = distilled_psnr_db(model, bridge, held_out, rate_by_cbr(cbr), 10.0, balance, (0.0, realism))
             course.metrics |= {f"mmse_psnr_db_cbr{cbr}_10db": plain, f"psnr_db_cbr{cbr}_10db": made}
         flags = " ".join(f"--{key} {value}" for key, value in asdict(balance).items())
-        course.notes = f" {flags} --psnr-loss-db {psnr_loss_db}; went on from refine with SHA-256 {origin.sha256}"
-        return course.ship(bridge, trained.card.sha256, {"kappa": kappa, "noise": noise, "realism": realism})
+        flags += f" --psnr-loss-db {psnr_loss_db} --parts {','.join(chosen)}"
+        course.notes = f" {flags}; went on from refine with SHA-256 {origin.sha256}"
+        settings = {"kappa": kappa, "noise": noise, "realism": realism}
+        return course.ship(bridge, trained.card.sha256, settings, Base(origin.sha256, before))
 
 
 @train_app.command

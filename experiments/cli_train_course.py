@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .cli_console import Watch
     from .training.loop import LoopSettings, Progress
     from .training.pictures import PictureSet
+    from .training.shipping import Base
 
 __all__ = ["Course", "Effort", "ShortEffort", "codec_for", "open_course", "own_folder"]
 
@@ -113,7 +114,13 @@ class Course:
         """One step's news on the screen."""
         self.watch.advance(f"{self.name}, loss {news.loss:.3f}", news.step, news.steps)
 
-    def ship(self, model: nn.Module, codec_sha256: str = "", settings: Mapping[str, float] | None = None) -> int:
+    def ship(
+        self,
+        model: nn.Module,
+        codec_sha256: str = "",
+        settings: Mapping[str, float] | None = None,
+        base: Base | None = None,
+    ) -> int:
         """Write weights and card, say where and how good; the command's exit code."""
         from .training.shipping import Provenance, describe_pictures, ship
 
@@ -124,6 +131,7 @@ class Course:
             codec_sha256=codec_sha256,
             settings=settings or {},
             metrics=self.metrics,
+            base=base,
         )
         card = ship(self.card, model, self.out, provenance)
         for name, value in self.metrics.items():

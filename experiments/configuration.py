@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sdr_gsc.errors import SettingsError
 from sdr_gsc.phy.coding.mcs import MCS_TABLE
 from sdr_gsc.semantic.objective import Objective, default_task_share
 from sdr_gsc.semantic.rate import rate_by_cbr
+
+from .decoding_settings import DecodingSettings, StrictSettings
 
 __all__ = [
     "AnySettings",
@@ -20,7 +22,6 @@ __all__ = [
     "ExpectSettings",
     "GridSettings",
     "LinkSettings",
-    "ModelSettings",
     "QuickSettings",
     "SendSettings",
     "SeriesSettings",
@@ -39,15 +40,11 @@ EsN0Db = Annotated[float, Field(ge=-30, le=80)]
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
 def _known_rate(inverse_cbr: int) -> int:
     return rate_by_cbr(inverse_cbr).inverse_cbr
 
 
-class LinkSettings(_Settings):
+class LinkSettings(StrictSettings):
     """How one picture crosses the air.
 
     Attributes:
@@ -62,7 +59,7 @@ class LinkSettings(_Settings):
 
     mapping: MappingName = "direct"
     cbr: int = 24
-    levels: Levels = 16
+    levels: Levels = 32
     mcs: McsIndex = 0
     design_esn0_db: Annotated[float, Field(ge=-100, le=100)] = 10.0
     objective: Literal["human", "machine", "agent"] = "human"
@@ -89,42 +86,7 @@ class LinkSettings(_Settings):
         return self
 
 
-class ModelSettings(_Settings):
-    """Models of others in the place of ours.
-
-    Attributes:
-        prior: of `posterior`: folder that diffusers wrote, or guided-diffusion checkpoint; None takes the shipped one.
-        label: class that the prior is told, where it knows classes.
-        prompt: text that the prior is told, or the file of its embeddings, where it knows texts.
-        guidance: scale of classifier-free guidance, of `refine` and of priors that know texts; see DecoderOptions.
-        codec: folder with ``codec.toml``; None takes our own codec.
-        codec_code: Python file with the classes of `codec`; it is run.
-    """
-
-    prior: str | None = None
-    label: Annotated[int, Field(ge=0)] | None = None
-    prompt: str | None = None
-    guidance: Annotated[float, Field(ge=0)] | None = None
-    codec: str | None = None
-    codec_code: str | None = None
-
-    @model_validator(mode="after")
-    def _models(self) -> ModelSettings:
-        if self.prior is None and (self.label is not None or self.prompt is not None):
-            raise ValueError("label and prompt are told to a prior; give prior too")
-        if self.codec is None and self.codec_code is not None:
-            raise ValueError("codec_code goes with codec, the folder of its weights")
-        return self
-
-    def relocated(self, folder: Path) -> dict[str, str]:
-        """Paths of the models, resolved from `folder`, by the names of their settings."""
-        paths = {"prior": self.prior, "codec": self.codec, "codec_code": self.codec_code}
-        if self.prompt is not None and self.prompt.endswith(".safetensors"):
-            paths["prompt"] = self.prompt
-        return {name: str((folder / path).resolve()) for name, path in paths.items() if path is not None}
-
-
-class SendSettings(LinkSettings, ModelSettings):
+class SendSettings(LinkSettings, DecodingSettings):
     """One transmission of one picture.
 
     Attributes:
@@ -139,7 +101,6 @@ class SendSettings(LinkSettings, ModelSettings):
         calibration: folder of records to apply; None applies none.
         esn0_db: Es/N0 of a simulated channel; None keeps the profile's own.
         decoders: names of the decoders that see the reception.
-        realism: where `refine` stops between conditional mean (0) and posterior draw (1); None: the model card's.
         seed: everything random follows from it.
         weights: folder with other weights than the shipped ones.
         task_guidance: of `posterior`, weight of the task vector's likelihood, 0 leaves it out; see DecoderOptions.
@@ -156,10 +117,8 @@ class SendSettings(LinkSettings, ModelSettings):
     calibration: str | None = None
     esn0_db: EsN0Db | None = None
     decoders: Names = ("refine",)
-    realism: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Seed = 0
     weights: str | None = None
-
     task_guidance: Annotated[float, Field(ge=0)] = 0.0
 
     @model_validator(mode="after")
@@ -171,7 +130,7 @@ class SendSettings(LinkSettings, ModelSettings):
         return self
 
 
-class TextSettings(_Settings):
+class TextSettings(StrictSettings):
     """One transmission of one sentence.
 
     Attributes:
@@ -192,14 +151,14 @@ class TextSettings(_Settings):
     bench: str | None = None
     esn0_db: EsN0Db | None = None
     symbols: Annotated[int, Field(ge=1, le=32768)] = 192
-    levels: Levels = 16
+    levels: Levels = 32
     candidates: str | None = None
     model: str | None = None
     judge: str | None = None
     seed: Seed = 0
 
 
-class DemoSettings(_Settings):
+class DemoSettings(StrictSettings):
     """One picture by every mapping, through every decoder.
 
     Attributes:
@@ -225,7 +184,7 @@ class DemoSettings(_Settings):
     radio: str = "loopback:office"
     esn0_db: EsN0Db | None = 10.0
     cbr: int = 24
-    levels: Levels = 16
+    levels: Levels = 32
     mcs: McsIndex = 2
     decoders: Names = ("mmse", "refine", "posterior")
     posterior_steps: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -237,7 +196,7 @@ class DemoSettings(_Settings):
     _rate = field_validator("cbr")(_known_rate)
 
 
-class SeriesSettings(_Settings):
+class SeriesSettings(StrictSettings):
     """One curve of a sweep, or several that share their transmissions.
 
     Attributes:
@@ -250,12 +209,12 @@ class SeriesSettings(_Settings):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
     mapping: MappingName = "direct"
-    levels: Levels = 16
+    levels: Levels = 32
     mcs: McsIndex = 0
     decoders: tuple[str, ...] = ()
 
 
-class GridSettings(_Settings):
+class GridSettings(StrictSettings):
     """What a sweep varies; every combination is a trial.
 
     Attributes:
@@ -276,7 +235,7 @@ class GridSettings(_Settings):
         return tuple(map(_known_rate, rates))
 
 
-class QuickSettings(_Settings):
+class QuickSettings(StrictSettings):
     """Values that replace those of the grid with ``--quick``."""
 
     esn0_db: tuple[EsN0Db, ...] | None = None
@@ -285,7 +244,7 @@ class QuickSettings(_Settings):
     repetitions: Annotated[int, Field(ge=1)] | None = None
 
 
-class ExpectSettings(_Settings):
+class ExpectSettings(StrictSettings):
     """What the measurement must show for exit status 0.
 
     Attributes:
@@ -297,7 +256,7 @@ class ExpectSettings(_Settings):
     wrong_headers: Annotated[int, Field(ge=0)] | None = None
 
 
-class SweepSettings(ModelSettings):
+class SweepSettings(DecodingSettings):
     """A grid of transmissions.
 
     Attributes:
@@ -351,14 +310,14 @@ class SweepSettings(ModelSettings):
 
 
 AnySettings = SendSettings | DemoSettings | SweepSettings
-_KINDS: dict[str, type[_Settings]] = {"send": SendSettings, "demo": DemoSettings, "sweep": SweepSettings}
-_TABLES: dict[str, type[_Settings]] = {
+_KINDS: dict[str, type[StrictSettings]] = {"send": SendSettings, "demo": DemoSettings, "sweep": SweepSettings}
+_TABLES: dict[str, type[StrictSettings]] = {
     "grid": GridSettings,
     "series": SeriesSettings,
     "quick": QuickSettings,
     "expect": ExpectSettings,
 }
-Model = TypeVar("Model", bound=_Settings)
+Model = TypeVar("Model", bound=StrictSettings)
 
 
 def checked(model: type[Model], values: Mapping[str, object], source: str = "request") -> Model:
@@ -369,7 +328,7 @@ def checked(model: type[Model], values: Mapping[str, object], source: str = "req
         raise SettingsError(f"{source}: {_one_line(error, model)}") from error
 
 
-def _one_line(error: ValidationError, model: type[_Settings]) -> str:
+def _one_line(error: ValidationError, model: type[StrictSettings]) -> str:
     parts = []
     for item in error.errors(include_url=False):
         place = ".".join(map(str, item["loc"]))

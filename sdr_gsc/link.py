@@ -59,7 +59,7 @@ class PictureRequest:
 
     mapping: Mapping
     rate: Rate
-    levels: int = 16
+    levels: int = 32
     mcs: int = 0
     picture_id: int = 0
     interleaver_seed: int = 0

@@ -82,7 +82,8 @@ def measure(radio: Radio, plan: Plan) -> Outcome:
         "latency (samples)",
         (Curve("measured", np.arange(count), every, points=True),),
     )
-    return Outcome((record,), rows, (plot,), {"burst": heard})
+    notes = () if rows[1].met else ("the latency is another one in every exchange: no record says where a burst comes",)
+    return Outcome((record,), rows, (plot,), {"burst": heard}, notes)
 
 
 def _stale_samples(radio: CalibratedRadio, plan: Plan) -> int:

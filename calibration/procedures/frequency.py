@@ -101,7 +101,8 @@ def measure(radio: Radio, plan: Plan) -> Outcome:
             Curve("fit", track.times_s, line * to_ppm),
         ),
     )
-    return Outcome((record,), rows, (plot,), {"tone": track.first})
+    notes = () if rows[0].met else ("the offset is another one in the next transmission: no record can undo it",)
+    return Outcome((record,), rows, (plot,), {"tone": track.first}, notes)
 
 
 def _record(radio: Radio, plan: Plan, track: _Track, to_ppm: float) -> Record:

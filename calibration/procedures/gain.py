@@ -32,8 +32,9 @@ _CLIPS_DBFS = -12.0
 #: Small signals: the amplifier is not to show in a gain curve.
 _DRIVE_DBFS = -20.0
 _NEAR_TOP_DB = 15.0
-#: Samples of a level, more of them where it is so weak that its relative variance would be too large: 0.02 dB.
-_N_SAMPLES, _MOST_SAMPLES, _SURE_VARIANCE = 1 << 15, 1 << 19, (0.02 * math.log(10) / 10) ** 2
+#: Samples of a level: eight segments, for phase noise takes some of the power of one, now more and now less. More of
+#: them where it is so weak that its relative variance would be too large: 0.02 dB.
+_N_SAMPLES, _MOST_SAMPLES, _SURE_VARIANCE = 1 << 17, 1 << 19, (0.02 * math.log(10) / 10) ** 2
 _LEVELS, _LEVEL_SAMPLES = 25, 2048
 _WEAKEST_DBFS, _STRONGEST_DBFS = -25.0, -0.6
 
@@ -54,7 +55,7 @@ def measure(radio: Radio, plan: Plan) -> Outcome:
             plan.progress(f"{half} gains", 0.45 * number)
             outcomes.append(_curve(radio, plan, half))
         plan.progress("compression", 0.9)
-        top, plot, values = _compression(radio, plan)
+        top, plot, values, heard = _compression(radio, plan)
         radio.configure(plan.settings)
         records = [
             new_record(
@@ -71,7 +72,7 @@ def measure(radio: Radio, plan: Plan) -> Outcome:
         ]
         plan.progress("done", 1.0)
     rows = [one for _, _, one, _ in outcomes]
-    return Outcome(tuple(records), (*rows, *top), (*(one for _, _, _, one in outcomes), plot))
+    return Outcome(tuple(records), (*rows, *top), (*(one for _, _, _, one in outcomes), plot), {"staircase": heard})
 
 
 def _curve(radio: Radio, plan: Plan, half: Direction) -> tuple[dict[str, tuple[float, ...] | float], float, Row, Plot]:
@@ -79,12 +80,13 @@ def _curve(radio: Radio, plan: Plan, half: Direction) -> tuple[dict[str, tuple[f
     base = plan.settings.tx_gain_db if half is Direction.TRANSMIT else plan.settings.rx_gain_db
     low, high = max(limits.minimum, base - _REACH_DB), min(limits.maximum, base + _REACH_DB)
     n_steps = max(2, math.ceil((high - low) / _STEP_DB))
-    grid = np.unique(np.append(np.linspace(low, high, n_steps + 1), base))
+    grid = _settable(radio, plan, half, np.append(np.linspace(low, high, n_steps + 1), base))
     between = (grid[:-1] + grid[1:]) / 2
-    held_out = between[np.linspace(0, between.size - 1, min(_HELD_OUT, between.size)).astype(int)]
+    chosen = between[np.linspace(0, between.size - 1, min(_HELD_OUT, between.size)).astype(int)]
+    held_out = np.setdiff1d(_settable(radio, plan, half, chosen), grid)
     nominal, true, deviation_db = _ladder(radio, plan, half, np.union1d(grid, held_out).tolist())
     true = true - np.interp(base, nominal, true) + base
-    on_grid = np.array([np.abs(grid - one).min() < 0.6 * np.abs(held_out - one).min() for one in nominal])
+    on_grid = np.isin(nominal, grid)
     inside = ~on_grid & (nominal > nominal[on_grid].min()) & (nominal < nominal[on_grid].max())
     predicted = np.interp(nominal[inside], nominal[on_grid], true[on_grid])
     after = float(np.abs(predicted - true[inside]).max()) if inside.any() else math.nan
@@ -108,6 +110,17 @@ def _curve(radio: Radio, plan: Plan, half: Direction) -> tuple[dict[str, tuple[f
         (Curve("measured", nominal, true - nominal),),
     )
     return curve, after, verdict, plot
+
+
+def _settable(radio: Radio, plan: Plan, half: Direction, wanted_db: np.ndarray) -> np.ndarray:
+    """Gains that the radio has in place of those asked for, ascending: a curve is one over true settings."""
+    base = (plan.settings.tx_gain_db, plan.settings.rx_gain_db)
+    found = []
+    for one in wanted_db.tolist():
+        tx_db, rx_db = _pair(half, one, base[1] if half is Direction.TRANSMIT else base[0])
+        actual = radio.configure(replace(plan.settings, tx_gain_db=tx_db, rx_gain_db=rx_db))
+        found.append(actual.tx_gain_db if half is Direction.TRANSMIT else actual.rx_gain_db)
+    return np.unique(found)
 
 
 def _ladder(
@@ -174,7 +187,7 @@ def _level(radio: Radio, plan: Plan, tx_db: float, rx_db: float) -> tuple[float,
     return 10 * math.log10(power) + _DRIVE_DBFS, variance
 
 
-def _compression(radio: Radio, plan: Plan) -> tuple[tuple[Row, ...], Plot, dict[str, float]]:
+def _compression(radio: Radio, plan: Plan) -> tuple[tuple[Row, ...], Plot, dict[str, float], Capture]:
     """AM/AM: a staircase of tones at the largest transmit gain."""
     highest = radio.capabilities.tx_gain_db.maximum
     level_db, _ = _level(radio, plan, plan.settings.tx_gain_db, plan.settings.rx_gain_db)
@@ -205,7 +218,7 @@ def _compression(radio: Radio, plan: Plan) -> tuple[tuple[Row, ...], Plot, dict[
         "one_db_dbfs": 20 * math.log10(fit.one_db),
         "one_db_reached": float(reached),
     }
-    return rows, _compression_plot(given * scale, got, fit), values
+    return rows, _compression_plot(given * scale, got, fit), values, heard
 
 
 def _compression_plot(given: np.ndarray, got: np.ndarray, fit: Compression) -> Plot:

@@ -278,4 +278,4 @@ class _Run:
 
 
 def _model_mebibytes(folder: Path | None) -> float:
-    return sum(path.stat().st_size for path in (folder or shipped_folder()).glob("*.safetensors")) / 2**20
+    return sum(path.stat().st_size for path in (folder or shipped_folder()).rglob("*.safetensors")) / 2**20

@@ -13,10 +13,10 @@ from sdr_gsc.semantic.rate import rate_by_cbr, symbols_per_picture
 from .decode import DecodeFound
 from .decode_ablation import WEIGHTINGS, ablation_name
 from .decode_baselines import CAPACITY, FIXED_MCS
+from .decode_judging import Judged
 from .decode_plots import Drawn, draw_all
 from .decode_points import CHANNELS
 from .decode_rows import ablation_series, points_table, shown_series
-from .decode_targets import Judged
 from .rows import Row
 
 __all__ = ["render_page", "write_page"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -11,49 +10,17 @@ import numpy as np
 from .decode import DecodeFound
 from .decode_ablation import WEIGHTINGS, ablation_name
 from .decode_baselines import CLASSICAL_ORACLE
-from .decode_points import CHANNELS, Point, Sample
-from .rows import Row, row
+from .decode_judging import Judged, agrees, average, beats, least, perceptual, psnr, steepest
+from .decode_points import CHANNELS, Point
+from .rows import row
 
-__all__ = ["Judged", "judged_rows"]
+__all__ = ["judged_rows"]
 
 #: Targets of the deterministic decoder's PSNR over white noise at 10 dB, by inverse rate: must and aim.
 _CODEC_DB = {24: (27.0, 29.0), 48: (25.5, 27.0)}
 _REFINE, _ONE_STEP = "refine:4", ("consistency", "refine:1")
 #: An analogue link loses one decibel for each decibel of Es/N0; a cliff loses more.
 _CLIFF_DB_PER_DB = 1.0
-
-
-def _psnr(sample: Sample) -> float:
-    return sample.quality.psnr_db
-
-
-def _perceptual(sample: Sample) -> float:
-    return sample.quality.perceptual
-
-
-def _agrees(sample: Sample) -> float:
-    return sample.quality.agrees
-
-
-class Judged:
-    """Rows of targets, and why some have no figure.
-
-    Attributes:
-        rows: in the order of the targets.
-        reasons: of rows without a figure, by metric.
-    """
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.reasons: dict[str, str] = {}
-
-    def add(self, item: Row, reason: str = "it was not measured in this run") -> None:
-        """A row; one without a figure has missed its target, for the reason given, and is left out if it has none."""
-        if item.target is not None and (item.value is None or not math.isfinite(item.value)):
-            self.reasons[item.metric] = reason
-            item = replace(item, value=float("nan"), met=False)
-        if item.value is not None and (item.target is not None or math.isfinite(item.value)):
-            self.rows.append(item)
 
 
 def judged_rows(found: DecodeFound) -> Judged:
@@ -76,7 +43,7 @@ def _codec(found: DecodeFound, judged: Judged) -> None:
     samples, points = found.samples, found.plan.points
     whole = found.plan.side_px == 256
     for cbr, (target, aim) in _CODEC_DB.items():
-        value = samples.mean("mmse", Point(cbr, "awgn", 10.0), _psnr) if whole else math.nan
+        value = samples.mean("mmse", Point(cbr, "awgn", 10.0), psnr) if whole else math.nan
         judged.add(
             row(f"codec: PSNR of direct and mmse, CBR 1/{cbr}, awgn, 10 dB", value, "dB", target=target, aim=aim),
             "needs mmse over awgn at 10 dB and this rate, with photographs of 256 pixels",
@@ -87,13 +54,13 @@ def _codec(found: DecodeFound, judged: Judged) -> None:
         later = [each for each in higher if each.esn0_db > first.esn0_db]
         if later:
             following = min(later, key=lambda each: each.esn0_db)
-            steps.append(samples.mean("mmse", following, _psnr) - samples.mean("mmse", first, _psnr))
+            steps.append(samples.mean("mmse", following, psnr) - samples.mean("mmse", first, psnr))
     judged.add(
-        row("codec: least gain in PSNR of mmse from one Es/N0 to the next (monotone)", _least(steps), "dB", target=0.0),
+        row("codec: least gain in PSNR of mmse from one Es/N0 to the next (monotone)", least(steps), "dB", target=0.0),
         "needs two Es/N0",
     )
     rises = [
-        samples.mean("mmse", replace(each, cbr=richer), _psnr) - samples.mean("mmse", each, _psnr)
+        samples.mean("mmse", replace(each, cbr=richer), psnr) - samples.mean("mmse", each, psnr)
         for each in points
         for richer in found.plan.rates
         if richer < each.cbr and replace(each, cbr=richer) in points
@@ -101,7 +68,7 @@ def _codec(found: DecodeFound, judged: Judged) -> None:
     judged.add(
         row(
             "codec: least gain in PSNR of mmse from one rate to a higher one (monotone)",
-            _least(rises),
+            least(rises),
             "dB",
             target=0.0,
         ),
@@ -146,21 +113,21 @@ def _against_mmse(found: DecodeFound, judged: Judged, name: str, cbr: int, share
         f"needs {name} and mmse over awgn or office",
     )
     judged.add(row(f"{name} against mmse, CBR 1/{cbr}: perceptual lower by, least of all points", worst, "share"))
-    lost = [-found.samples.differences(name, "mmse", point, _psnr)[0] for point in _plain(found, name, cbr)]
+    lost = [-found.samples.differences(name, "mmse", point, psnr)[0] for point in _plain(found, name, cbr)]
     judged.add(
         row(
-            f"{name} against mmse, CBR 1/{cbr}: PSNR lost, mean over awgn and office", _average(lost), "dB",
+            f"{name} against mmse, CBR 1/{cbr}: PSNR lost, mean over awgn and office", average(lost), "dB",
             target=None if share is None else 0.8, better="lower",
         ),
         f"needs {name} and mmse over awgn or office",
     )  # fmt: skip
-    judged.add(row(f"{name} against mmse, CBR 1/{cbr}: PSNR lost, most of all points", -_least(-x for x in lost), "dB"))
+    judged.add(row(f"{name} against mmse, CBR 1/{cbr}: PSNR lost, most of all points", -least(-x for x in lost), "dB"))
 
 
 def _lower_by(found: DecodeFound, name: str, cbr: int) -> tuple[float, float]:
     """By what share `perceptual` is below that of mmse: of the means over all points, and at the worst point."""
     pairs = [
-        (found.samples.mean(name, point, _perceptual), found.samples.mean("mmse", point, _perceptual))
+        (found.samples.mean(name, point, perceptual), found.samples.mean("mmse", point, perceptual))
         for point in _plain(found, name, cbr)
     ]
     if not pairs:
@@ -189,9 +156,9 @@ def _posterior(found: DecodeFound, judged: Judged) -> None:
         here = [point for point in points if bool(CHANNELS[point.channel].erased) is lost]
         better = []
         for point in here:
-            seen = samples.differences(slow, refine, point, _perceptual)
-            gained = samples.differences(slow, refine, point, _psnr)
-            better.append(_better(seen, gained, clearly=clearly))
+            seen = samples.differences(slow, refine, point, perceptual)
+            gained = samples.differences(slow, refine, point, psnr)
+            better.append(beats(seen, gained, clearly=clearly))
             name = f"{slow} against {refine}, {point.name}"
             judged.add(row(f"{name}: perceptual lower by", -seen[0], "distance"))
             judged.add(row(f"{name}: PSNR gained", gained[0], "dB"))
@@ -200,20 +167,11 @@ def _posterior(found: DecodeFound, judged: Judged) -> None:
             if clearly
             else "of lower perceptual or higher PSNR"
         )
-        value = math.nan if smoke else _average(map(float, better))
+        value = math.nan if smoke else average(map(float, better))
         judged.add(
             row(f"{slow} against {refine}, {title}: points {word}", value, "share", target=1.0),
             reason,
         )
-
-
-def _better(seen: tuple[float, float, float], gained: tuple[float, float, float], *, clearly: bool) -> bool:
-    """Whether one decoder beats another, from differences of `perceptual` and of PSNR with their bands."""
-    if not clearly:
-        return seen[0] < 0 or gained[0] > 0
-    nearer, truer = seen[2] < 0, gained[1] > 0
-    further, falser = seen[1] > 0, gained[2] < 0
-    return (nearer and not falser) or (truer and not further)
 
 
 def _classical(found: DecodeFound, judged: Judged) -> None:
@@ -224,39 +182,29 @@ def _classical(found: DecodeFound, judged: Judged) -> None:
     agreeing = [
         ours > theirs or ours == theirs == 1.0
         for ours, theirs in (
-            (samples.mean(_REFINE, point, _agrees), samples.mean(CLASSICAL_ORACLE, point, _agrees)) for point in points
+            (samples.mean(_REFINE, point, agrees), samples.mean(CLASSICAL_ORACLE, point, agrees)) for point in points
         )
     ]
     judged.add(
         row(
-            f"{title}: points of higher classifier agreement (or both complete)", _average(map(float, agreeing)),
+            f"{title}: points of higher classifier agreement (or both complete)", average(map(float, agreeing)),
             "share", target=1.0,
         ),
         reason,
     )  # fmt: skip
     nearer = [
-        float(samples.mean(_REFINE, point, _perceptual) < samples.mean(CLASSICAL_ORACLE, point, _perceptual))
+        float(samples.mean(_REFINE, point, perceptual) < samples.mean(CLASSICAL_ORACLE, point, perceptual))
         for point in points
     ]
-    judged.add(row(f"{title}: points of lower perceptual", _average(nearer), "share", target=1.0), reason)
+    judged.add(row(f"{title}: points of lower perceptual", average(nearer), "share", target=1.0), reason)
     for name, target in ((_REFINE, _CLIFF_DB_PER_DB), (CLASSICAL_ORACLE, None)):
         judged.add(
             row(
                 f"{name}, CBR 1/48: steepest fall of PSNR per decibel of Es/N0 (no cliff)",
-                _steepest(found, name, 48), "dB/dB", target=target, better="lower",
+                steepest(samples, name, 48), "dB/dB", target=target, better="lower",
             ),
             reason,
         )  # fmt: skip
-
-
-def _steepest(found: DecodeFound, name: str, cbr: int) -> float:
-    falls = []
-    points = [point for point in found.samples.points(name) if point.cbr == cbr]
-    for low, high in zip(points[:-1], points[1:], strict=True):
-        if low.channel == high.channel and not CHANNELS[low.channel].erased:
-            fall = found.samples.mean(name, high, _psnr) - found.samples.mean(name, low, _psnr)
-            falls.append(fall / (high.esn0_db - low.esn0_db))
-    return max(falls, default=math.nan)
 
 
 def _coverage(found: DecodeFound, judged: Judged) -> None:
@@ -264,10 +212,10 @@ def _coverage(found: DecodeFound, judged: Judged) -> None:
         values = [
             found.samples.mean(name, point, lambda sample: sample.coverage) for point in found.samples.points(name)
         ]
-        value = _average(values)
+        value = average(values)
         item = row(f"90 % intervals of {name} cover (85 % to 95 %)", value, "share", target=0.85, aim=0.9)
         judged.add(replace(item, met=0.85 <= value <= 0.95), f"needs {name}")
-        for word, extreme in (("least", _least(values)), ("most", -_least(-each for each in values))):
+        for word, extreme in (("least", least(values)), ("most", -least(-each for each in values))):
             judged.add(row(f"90 % intervals of {name} cover, {word} of all points", extreme, "share"))
 
 
@@ -298,17 +246,8 @@ def _weights(found: DecodeFound, judged: Judged) -> None:
             for weighting in WEIGHTINGS[1:]:
                 pair = ablation_name(name, measured), ablation_name(name, weighting)
                 if all(samples.cell(each, point) for each in pair):
-                    gained = samples.differences(*pair, point, _psnr)[0]
-                    nearer = samples.differences(*pair, point, _perceptual)[0]
+                    gained = samples.differences(*pair, point, psnr)[0]
+                    nearer = samples.differences(*pair, point, perceptual)[0]
                     title = f"{name}, {point.name}: measured weights over {weighting}"
                     judged.add(row(f"{title}: PSNR gained", gained, "dB"))
                     judged.add(row(f"{title}: perceptual lower by", -nearer, "distance"))
-
-
-def _average(values: Iterable[float]) -> float:
-    kept = list(values)
-    return float(np.mean(kept)) if kept else math.nan
-
-
-def _least(values: Iterable[float]) -> float:
-    return min(values, default=math.nan)

@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-from calibration.errors import MissingRecordError, StaleRecordError, UnsupportedError
-from calibration.outcome import Outcome, Plan, conditions_of, radio_serial, subject_of
+from calibration.outcome import Outcome, Plan, radio_serial
 from calibration.procedures.catalogue import Procedure, ordered
-from calibration.record import Direction, Record
+from calibration.record import Record
+from calibration.running import Step, run
+from calibration.standing import Standing, standing_of
 from calibration.store import Store
-from hardware.errors import LateBurstError, SampleOverflowError, SampleUnderflowError
 from hardware.pair import RadioPair
 from hardware.radio import Radio
 from hardware.registry import open_radio
-from sdr_gsc.capture import Capture
-from sdr_gsc.errors import SettingsError
-from sdr_gsc.recording.sigmf_writer import write_capture
+from sdr_gsc.errors import SdrGscError, SettingsError
 
-__all__ = ["Calibrated", "Done", "Request", "Standing", "calibrate", "check_records", "opened"]
+__all__ = ["Calibrated", "Done", "Request", "calibrate", "check_records", "opened"]
 
 #: A simulated radio without a frequency gets that of a bench, for parts per million relate to it.
 _CENTER_FREQUENCY_HZ = 2.45e9
-#: What another program writes now is younger than this.
-_LEFT_OVER_S = 3600.0
-_PARTIAL = ".partial-"
-#: What a busy computer may do to a radio in real time.
-_PASSING = (LateBurstError, SampleOverflowError, SampleUnderflowError)
-_ATTEMPTS = 5
+#: What `snr` reaches where nobody says otherwise.
+_ESN0_DB = (0.0, 10.0, 20.0, 30.0)
 
-#: Told the procedure, its stage, and the share done, 0 ... 1.
-OnStage = Callable[[str, str, float], None]
+#: Told the procedure and its stage, and the share done, 0 ... 1.
+OnStage = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +40,7 @@ class Request:
         what: names of procedures; none for all that the radio supports.
         store: folder of records.
         bench: what may be transmitted; None looks in the usual places.
-        esn0_db: what `snr` is to reach; none leaves it the procedure's own.
+        esn0_db: what `snr` is to reach; none takes 0, 10, 20 and 30 dB.
         keep_captures: keep what the records came from, as SigMF beside them.
     """
 
@@ -102,7 +91,8 @@ class Calibrated:
         model: for people.
         serial: that the records are kept under.
         done: in order.
-        skipped: procedure -> what the radio lacks for it.
+        skipped: procedure -> why it was left out.
+        failed: procedure -> why it says nothing.
     """
 
     address: str
@@ -110,6 +100,7 @@ class Calibrated:
     serial: str
     done: tuple[Done, ...]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, SdrGscError] = field(default_factory=dict)
 
 
 @contextmanager
@@ -134,7 +125,7 @@ def opened(request: Request) -> Iterator[Radio]:
         yield radio
 
 
-def calibrate(request: Request, on_stage: OnStage, on_done: Callable[[Done], None] = lambda done: None) -> Calibrated:
+def calibrate(request: Request, on_stage: OnStage, on_step: Callable[[Step], None] = lambda step: None) -> Calibrated:
     """Run the procedures.
 
     A procedure that ends leaves its records, whole; one that is interrupted, or fails, leaves none. Those of other
@@ -143,126 +134,30 @@ def calibrate(request: Request, on_stage: OnStage, on_done: Callable[[Done], Non
     Args:
         request: what.
         on_stage: progress.
-        on_done: told of each procedure when its records are stored.
+        on_step: told of each procedure when its records are stored, or why there are none.
 
     Raises:
-        CalibrationError: a measurement failed, or a procedure that was asked for by name is not possible.
+        CalibrationError: a damaged record, another radio, or a procedure that was asked for by name is not possible.
         RadioError: the radio failed, or may not transmit.
-        OSError: records cannot be written.
+        StorageError: records cannot be written.
     """
-    procedures = ordered(request.what)
     store = Store(request.store)
     skipped: dict[str, str] = {}
+    failed: dict[str, SdrGscError] = {}
     finished: list[Done] = []
+    ordered(request.what)  # a name that is none is told before a radio is opened
     with opened(request) as radio:
         serial = radio_serial(radio)
-        _remove_leftovers(store.folder / serial)
-        known = [record for record in store.records(serial) if record.is_valid()]
-        settings = radio.settings
-        for procedure in procedures:
-            lacking = procedure.missing(radio)
-            began = time.perf_counter()
-            outcome = None
-            if lacking is None:
-                plan = Plan(
-                    settings=settings,
-                    records=tuple(known),
-                    progress=lambda stage, share, name=procedure.name: on_stage(name, stage, share),  # type: ignore[misc]
-                    temperature_c=radio.temperature_c(),
-                )
-                if request.esn0_db:
-                    plan = replace(plan, wanted_esn0_db=request.esn0_db)
-                try:
-                    outcome = _measured(procedure, radio, plan)
-                except UnsupportedError as error:
-                    lacking = str(error)
-            if outcome is None:
-                if procedure.name in request.what:
-                    raise UnsupportedError(f"{procedure.name} is not possible: {lacking}")
-                skipped[procedure.name] = str(lacking)
-                continue
-            kept = _keep(store, serial, procedure.name, outcome, with_captures=request.keep_captures)
-            replaced = {(one.quantity, one.subject.direction, one.subject.channel, one.conditions) for one in kept}
-            known = [
-                one
-                for one in known
-                if (one.quantity, one.subject.direction, one.subject.channel, one.conditions) not in replaced
-            ]
-            known += kept
-            done = Done(procedure, outcome, kept, time.perf_counter() - began)
-            finished.append(done)
-            on_done(done)
-        return Calibrated(request.address, radio.capabilities.model, serial, tuple(finished), skipped)
-
-
-def _measured(procedure: Procedure, radio: Radio, plan: Plan) -> Outcome:
-    """One procedure, begun anew where the computer was too slow for the radio: nothing was kept of it by then."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return procedure.measure(radio, plan)
-        except _PASSING as error:
-            plan.progress(f"again, for {error}", 0.0)
-    return procedure.measure(radio, plan)
-
-
-def _keep(store: Store, serial: str, name: str, outcome: Outcome, *, with_captures: bool) -> tuple[Record, ...]:
-    """Write captures, then the records that name them; each appears whole or not at all."""
-    records = outcome.records
-    if with_captures and outcome.captures and records:
-        folder = store.folder / serial
-        made = max(record.made for record in records).astimezone(UTC)
-        target = folder / "captures" / f"{name}-{made:%Y%m%dT%H%M%S%fZ}"
-        _write_captures(folder, target, outcome.captures)
-        places = tuple(f"{target.relative_to(folder).as_posix()}/{each}.sigmf-meta" for each in outcome.captures)
-        records = tuple(replace(record, captures=places) for record in records)
-    for record in records:
-        store.add(record)
-    return records
-
-
-def _write_captures(folder: Path, target: Path, captures: Mapping[str, Capture]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder))
-    try:
-        for name, capture in captures.items():
-            write_capture(partial / name, capture)
-        os.replace(partial, target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """What a killed program has left behind: nobody reads it, but it takes place."""
-    for path in folder.glob(f"{_PARTIAL}*"):
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime < _LEFT_OVER_S:
-                continue
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+        plan = Plan(settings=radio.settings, progress=on_stage, wanted_esn0_db=request.esn0_db or _ESN0_DB)
+        for step in run(radio, request.what, plan, store, with_captures=request.keep_captures):
+            if step.outcome is not None:
+                finished.append(Done(step.procedure, step.outcome, step.outcome.records, step.seconds))
+            elif step.failure is not None:
+                failed[step.procedure.name] = step.failure
             else:
-                path.unlink()
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Whether a record is there for a use.
-
-    Attributes:
-        procedure: that makes it.
-        direction: half of the radio.
-        state: "valid", "stale" or "missing".
-        made: when, where there is one.
-        expires: when its time is over.
-        remedy: command that makes one; empty where it is valid.
-    """
-
-    procedure: str
-    direction: str
-    state: str
-    made: datetime | None
-    expires: datetime | None
-    remedy: str
+                skipped[step.procedure.name] = str(step.skipped)
+            on_step(step)
+        return Calibrated(request.address, radio.capabilities.model, serial, tuple(finished), skipped, failed)
 
 
 def check_records(request: Request) -> tuple[Standing, ...]:
@@ -274,23 +169,6 @@ def check_records(request: Request) -> tuple[Standing, ...]:
         CalibrationError: a record is damaged.
         RadioError: the radio does not answer.
     """
+    ordered(request.what)
     with opened(request) as radio:
-        wanted = [each for each in ordered(request.what) if each.missing(radio) is None]
-        store = Store(request.store)
-        return tuple(
-            _standing(radio, store, request, each, direction) for each in wanted for direction in each.directions
-        )
-
-
-def _standing(radio: Radio, store: Store, request: Request, procedure: Procedure, direction: Direction) -> Standing:
-    two = f"--tx {request.tx} --rx {request.rx}"
-    remedy = f"sdr-gsc calibrate {request.uri or two} --what {procedure.name} --store {request.store}"
-    subject, conditions = subject_of(radio, direction), conditions_of(radio, direction)
-    try:
-        record = store.find(procedure.quantity, subject, conditions)
-    except MissingRecordError:
-        return Standing(procedure.name, direction, "missing", None, None, remedy)
-    except StaleRecordError:
-        record = store.find(procedure.quantity, subject, conditions, expired_too=True)
-        return Standing(procedure.name, direction, "stale", record.made, record.expires, remedy)
-    return Standing(procedure.name, direction, "valid", record.made, record.expires, "")
+        return standing_of(radio, request.what, Store(request.store))

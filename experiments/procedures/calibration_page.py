@@ -24,29 +24,36 @@ _VERDICTS = {True: "✓", False: "✗", None: ""}
 
 
 def table_rows(found: Calibrated) -> list[dict[str, object]]:
-    """Rows as ``calibrate --json`` has them: those of a benchmark with `before` and `after`; None for no number."""
-    rows: list[dict[str, object]] = []
-    for done in found.done:
-        for each in done.outcome.rows:
-            fields = {name: _finite(value) for name, value in asdict(each).items()}
-            rows.append(
-                {
-                    "radio": found.address,
-                    "procedure": done.procedure.name,
-                    "metric": fields["metric"],
-                    "value": fields["after"],
-                    "unit": fields["unit"],
-                    "anchor": None,
-                    "ratio": None,
-                    "bound": fields["bound"],
-                    "target": fields["target"],
-                    "aim": None,
-                    "met": fields["met"],
-                    "before": fields["before"],
-                    "after": fields["after"],
-                }
-            )
-    return rows
+    """Rows as ``calibrate --json`` has them: those of a benchmark with `before` and `after`; None for no number.
+
+    A procedure that failed is one row without figures, which meets nothing.
+    """
+    rows = [
+        _row(found.address, done.procedure.name, {name: _finite(value) for name, value in asdict(each).items()})
+        for done in found.done
+        for each in done.outcome.rows
+    ]
+    rows += [_row(found.address, name, {"metric": f"{name} failed", "unit": "", "met": False}) for name in found.failed]
+    order = list(PROCEDURES)
+    return sorted(rows, key=lambda row: order.index(str(row["procedure"])))
+
+
+def _row(address: str, procedure: str, fields: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "radio": address,
+        "procedure": procedure,
+        "metric": fields["metric"],
+        "value": fields.get("after"),
+        "unit": fields["unit"],
+        "anchor": None,
+        "ratio": None,
+        "bound": fields.get("bound"),
+        "target": fields.get("target"),
+        "aim": None,
+        "met": fields["met"],
+        "before": fields.get("before"),
+        "after": fields.get("after"),
+    }
 
 
 def write_page(path: Path, found: Sequence[Calibrated], environment: Mapping[str, object]) -> None:
@@ -78,7 +85,9 @@ def render_page(
         environment: software and machine.
         pictures: link to each plot, by number of the radio, procedure, and title.
     """
-    tried = {name for each in found for name in (*each.skipped, *(done.procedure.name for done in each.done))}
+    tried = {
+        name for each in found for name in (*each.skipped, *each.failed, *(done.procedure.name for done in each.done))
+    }
     chosen = "" if tried == set(PROCEDURES) else " --what " + ",".join(name for name in PROCEDURES if name in tried)
     command = "sdr-gsc calibrate " + " ".join(f"'{_shown(each.address)}'" for each in found) + chosen
     lines = [
@@ -89,7 +98,8 @@ def render_page(
         f"    {command} --page docs/calibration.md",
         "",
         f"Python {environment['python']} on {environment['cpu']}. Simulated and emulated radios hide imperfections "
-        "drawn from a seed; the procedures see nothing but the radio's own interface.",
+        "drawn from a seed (`loopback:cabled?impaired=SEED`, `sdr-gsc emulate pluto --impaired SEED`); the procedures "
+        "see nothing but the radio's own interface.",
         "",
         "**before** is what was found, **after** what is left with the new records applied, **bound** what theory "
         "allows, **target** what must be reached. Records are files below one folder for each serial number; they are "
@@ -108,7 +118,10 @@ def render_page(
         lines += _table(table_rows(radio))
         for name, lacking in radio.skipped.items():
             lines += ["", f"Left out: {name}: {lacking}."]
+        for name, error in radio.failed.items():
+            lines += ["", f"Failed: {name}: {_shown(' '.join(str(error).split()))}."]
         for done in radio.done:
+            lines += [line for note in done.outcome.notes for line in ("", f"Note: {done.procedure.name}: {note}.")]
             lines += [
                 line
                 for plot in done.outcome.plots

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sdr_gsc.diffusion.options import DecoderOptions
+from sdr_gsc.diffusion.decoders import check_used
 from sdr_gsc.link import gather
 from sdr_gsc.recording.sigmf_reader import read_capture
 from sdr_gsc.seeding import TrialSeeds
@@ -21,7 +21,7 @@ from .photographs import find_picture, is_photograph
 from .run_directory import RunDirectory
 from .scoring import link_json, measured_reports, score, sent_points, trial_json
 from .tasking import has_task, task_json
-from .transmission import Bench, OnStep, decode_all, is_received, quietly, send_picture
+from .transmission import CLASSICAL, Bench, OnStep, decode_all, is_received, quietly, send_picture
 
 __all__ = ["Answer", "replay", "send"]
 
@@ -47,10 +47,8 @@ def send(settings: SendSettings, out: Path | None = None, on_step: OnStep = quie
     """Send one picture; with `out`, leave a run directory."""
     picture = find_picture(settings.image)
     bench = Bench.open(settings.weights, codec=settings.codec, codec_code=settings.codec_code)
-    options = DecoderOptions(
-        realism=settings.realism, task_guidance=settings.task_guidance, prior=settings.prior, label=settings.label,
-        prompt=settings.prompt, guidance=settings.guidance,
-    )  # fmt: skip
+    options = settings.decoder_options(settings.task_guidance)
+    check_used(() if settings.mapping == CLASSICAL else settings.decoders, options)
     decoders = bench.decoders(settings.decoders, options)
     directory = None if out is None else RunDirectory.create(out, _relocated(settings))
     seeds = TrialSeeds(settings.seed, _TRIAL)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sdr_gsc.diffusion.options import DecoderOptions
+from sdr_gsc.diffusion.decoders import check_used
 from sdr_gsc.errors import SettingsError
 from sdr_gsc.phy.framing import FrameHeader
 from sdr_gsc.phy.receiver import Receiver
@@ -85,9 +85,8 @@ def run_sweep(
     if not missing:
         return
     bench = Bench.open(settings.weights, codec=settings.codec, codec_code=settings.codec_code)
-    options = DecoderOptions(
-        prior=settings.prior, label=settings.label, prompt=settings.prompt, guidance=settings.guidance
-    )
+    options = settings.decoder_options()
+    check_used({name for series in settings.series for name in series.decoders}, options)
     decoders = {series.name: bench.decoders(series.decoders, options) for series in settings.series}
     for count, trial in enumerate(missing, len(trials) - len(missing) + 1):
         picture = find_picture(trial.picture, settings.side_px if is_photograph(trial.picture) else None)

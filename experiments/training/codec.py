@@ -139,7 +139,7 @@ def train_codec(
 
 @torch.no_grad()
 def evaluate_codec(
-    model: CodecModel, pictures: Tensor, rate: Rate, esn0_db: float | None, levels: int | None = 16, seed: int = 0
+    model: CodecModel, pictures: Tensor, rate: Rate, esn0_db: float | None, levels: int | None = 32, seed: int = 0
 ) -> float:
     """Mean PSNR in dB over pictures, float [B, 3, H, W], through white noise at Es/N0."""
     latents = (pictures.shape[2] // BLOCK_PX) * (pictures.shape[3] // BLOCK_PX) * rate.channels // 2

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sdr_gsc.diffusion.bridge import BridgeCondition, BridgeDenoiser, bridge_state
 from sdr_gsc.diffusion.consistency import sample_consistency
@@ -33,7 +33,11 @@ from .critic import Critic, Judgement, adversarial_loss, matching_loss, sensitiv
 from .loop import Draw, LoopSettings, Progress, Rival, build_seeded, fit
 from .pictures import PictureSet
 
-__all__ = ["Balance", "balanced_realism", "distilled_psnr_db", "train_distil"]
+__all__ = ["DEFAULT_PARTS", "Balance", "balanced_realism", "choose_parts", "distilled_psnr_db", "train_distil"]
+
+#: What learns: the two finest levels of the decoder, where detail is made. The rest of the network is that of `refine`,
+#: so that the shipped file is small, and no gradient has to pass through it.
+DEFAULT_PARTS = ("head", "decode.0", "decode.1", "fuse.0", "fuse.1")
 
 #: How often each rate is trained: mostly where a generative decoder has most to add.
 _RATE_SHARES = (0.05, 0.08, 0.13, 0.30, 0.28, 0.16)
@@ -162,6 +166,34 @@ def _through(codec: CodecModel, crops: Tensor, rate: Rate, air: Air, generator: 
     return BridgeCondition(estimate.picture, estimate.deviation, estimate.linear.picture, estimate.linear.latent)
 
 
+def choose_parts(model: BridgeDenoiser, parts: Sequence[str]) -> list[nn.Parameter]:
+    """Let only the named parts of the network learn, and return their parameters.
+
+    Args:
+        model: its parameters are frozen or freed in place.
+        parts: modules of the U-Net, such as ``head`` or ``decode.0``, the decoder's finest level.
+
+    Raises:
+        SettingsError: a part that the network does not have, or none at all.
+    """
+    chosen: dict[str, nn.Parameter] = {}
+    for part in parts:
+        found = {name: value for name, value in model.unet.named_parameters() if name.startswith(f"{part}.")}
+        if not found:
+            known = {name.split(".")[0] for name, _ in model.unet.named_parameters()}
+            raise SettingsError(
+                f"the network has no part {part!r} to train; needed parts of {', '.join(sorted(known))}, "
+                "with a level behind a dot where there are several: head, decode.0, fuse.1"
+            )
+        chosen |= found
+    if not chosen:
+        raise SettingsError("no part of the network is to learn; needed at least one, for example head")
+    model.requires_grad_(requires_grad=False)
+    for value in chosen.values():
+        value.requires_grad = True
+    return list(chosen.values())
+
+
 def train_distil(
     codec: CodecModel,
     start: BridgeDenoiser,
@@ -170,6 +202,7 @@ def train_distil(
     balance: Balance,
     checkpoint: Path,
     on_step: Callable[[Progress], None] = lambda progress: None,
+    parts: Sequence[str] = DEFAULT_PARTS,
 ) -> BridgeDenoiser:
     """Go on from a trained bridge; returns it with averaged weights, in evaluation mode.
 
@@ -181,14 +214,18 @@ def train_distil(
         balance: weights of the losses.
         checkpoint: file to write and resume from; it holds the critic, too.
         on_step: called after each step.
+        parts: of the network that learn, see `choose_parts`; the rest stays as in `start`.
+
+    Raises:
+        SettingsError: see `fit` and `choose_parts`.
     """
     model = BridgeDenoiser(latent=start.unet.shape.latent)
     model.load_state_dict(start.state_dict())
-    model.to(settings.device).requires_grad_(requires_grad=True)
+    chosen = choose_parts(model.to(settings.device), parts)
     critic = build_seeded(Critic, settings.seed).to(settings.device)
     codec = codec.to(settings.device).eval().requires_grad_(requires_grad=False)
     game = _Game(model, critic, codec, pictures, settings, balance)
-    groups: list[dict[str, object]] = [{"params": list(model.parameters()), "lr": 1.0}]
+    groups: list[dict[str, object]] = [{"params": chosen, "lr": 1.0}]
     rival = Rival(critic, game.critic_loss, learning_rate=_CRITIC_RATE)
     averaged = fit(model, game.loss, groups, settings, checkpoint, on_step, rival)
     model.load_state_dict(averaged)

@@ -146,9 +146,14 @@ def fit(
     optimizer = torch.optim.AdamW(list(groups), lr=settings.learning_rate, betas=betas, weight_decay=1e-4)
     other = None if rival is None else torch.optim.AdamW(rival.model.parameters(), betas=betas, weight_decay=1e-4)
     averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     start = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=settings.device, weights_only=True)
+        if state.get("trained", trained) != trained:
+            raise SettingsError(
+                f"{checkpoint} was made with other parts of the network in training; use another --out folder"
+            )
         if state["seed"] != settings.seed or state["steps"] != settings.steps:
             raise SettingsError(
                 f"{checkpoint} was made with seed {state['seed']} and {state['steps']} steps, asked were "
@@ -190,6 +195,7 @@ def fit(
                 "step": step + 1,
                 "seed": settings.seed,
                 "steps": settings.steps,
+                "trained": trained,
             }
             if rival is not None and other is not None:
                 state |= {"rival": rival.model.state_dict(), "rival_optimizer": other.state_dict()}

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sdr_gsc.weights.cards import Card, write_card
 
-__all__ = ["Provenance", "describe_pictures", "loaded_state", "ship"]
+__all__ = ["Base", "Provenance", "describe_pictures", "loaded_state", "ship"]
 
 _DESCRIPTIONS = {
     "codec": "Semantic encoder and deterministic decoder for six nested rates and all SNRs.",
@@ -23,6 +23,19 @@ _DESCRIPTIONS = {
     "consistency": "The bridge of refine, distilled so that one evaluation is realistic (decoder consistency).",
     "prior": "Unconditional denoiser of photographs at all noise levels (decoder posterior).",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A model that another one went on from.
+
+    Attributes:
+        sha256: of its file.
+        model: as loaded from that file.
+    """
+
+    sha256: str
+    model: nn.Module
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +49,7 @@ class Provenance:
         codec_sha256: for models that belong to one codec, the hash of its file.
         settings: values that go with the weights, by name.
         metrics: held-out figures, by name.
+        base: the model that this one is shipped as a difference to; None ships it whole.
     """
 
     trained_on: str
@@ -44,6 +58,7 @@ class Provenance:
     codec_sha256: str = ""
     settings: Mapping[str, float] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    base: Base | None = None
 
 
 def _halved(name: str, value: Tensor) -> Tensor:
@@ -62,7 +77,12 @@ def ship(name: str, model: nn.Module, folder: Path, provenance: Provenance) -> C
         provenance: for the card.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    data = save({key: _halved(key, value) for key, value in model.state_dict().items()})
+    state = {key: _halved(key, value) for key, value in model.state_dict().items()}
+    base = provenance.base
+    if base is not None:
+        known = {key: _halved(key, value) for key, value in base.model.state_dict().items()}
+        state = {key: value for key, value in state.items() if key not in known or not torch.equal(value, known[key])}
+    data = save(state)
     card = Card(
         name=name,
         file=f"{name}.safetensors",
@@ -76,6 +96,8 @@ def ship(name: str, model: nn.Module, folder: Path, provenance: Provenance) -> C
         settings=dict(provenance.settings),
         metrics={key: round(float(value), 4) for key, value in provenance.metrics.items()},
     )
+    if base is not None:
+        card = replace(card, base_sha256=base.sha256)
     (folder / card.file).write_bytes(data)
     write_card(card, folder)
     return card

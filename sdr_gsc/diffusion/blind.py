@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import SettingsError
 from ..semantic.codec import Codec
 from ..semantic.decoder import Estimate
 from ..semantic.encoder import SemanticEncoder
@@ -33,8 +34,9 @@ from .early_start import evidence_level
 from .guidance.gauss_newton import conditional_mean
 from .guidance.steps import ancestral, denoised, expected_variance
 from .likelihood import SymbolLikelihood
-from .models import load_prior
 from .options import DecoderOptions
+from .plugins.latents import LatentPrior
+from .priors import prior_for
 from .residual_channel import Carriers, TapPrior, tweedie_of_taps
 from .sampler import OnStep, SamplerStep, quietly
 from .schedule import NoiseSchedule
@@ -82,13 +84,14 @@ class BlindDecoder:
         codec: see PosteriorDecoder.
         prior: unconditional denoiser of pictures.
         taps: prior of the residual channel.
-        steps: evaluations of the denoiser.
+        steps: estimates of the denoiser.
         approaches: runs of the deterministic decoder before the chains start.
         rounds: channel and picture in turn, per step.
         samples: see RefineDecoder.
         trust: η of ProximalGuidance.
         iterations: of conjugate gradients per data step.
         name: as asked for.
+        passes: see PosteriorDecoder.
     """
 
     codec: Codec
@@ -101,6 +104,7 @@ class BlindDecoder:
     trust: float = 0.3
     iterations: int = 4
     name: str = "blind"
+    passes: int = 1
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder; symbols of the coded mapping did not cross the air themselves and are refused."""
@@ -124,7 +128,7 @@ class BlindDecoder:
         timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
         drawn = drawn / 2 + 0.5
         reconstruction = reconstruction_of(
-            self.name, evidence, drawn, estimate.deviation, self.steps, timings, drawn=drawn
+            self.name, evidence, drawn, estimate.deviation, self.steps * self.passes, timings, drawn=drawn
         )
         return reconstruction, np.asarray(taps.cpu().numpy())
 
@@ -281,5 +285,14 @@ def _ancestral_taps(noisy: Tensor, clean: Tensor, keep: float, next_keep: float,
 
 def open_blind(name: str, codec: Codec, folder: Path | None, options: DecoderOptions) -> BlindDecoder:
     """Open `blind`. Errors as in `open_decoder`."""
-    prior, _ = load_prior(codec.device, folder)
-    return BlindDecoder(codec, prior, steps=options.steps or _DEFAULT_STEPS, samples=options.samples, name=name)
+    prior = prior_for(codec, folder, options)
+    if isinstance(prior.denoiser, LatentPrior):
+        raise SettingsError(f"blind works on pictures and {options.prior!r} is a prior of latents; take posterior")
+    return BlindDecoder(
+        codec,
+        prior.denoiser,
+        steps=options.steps or _DEFAULT_STEPS,
+        samples=options.samples,
+        name=name,
+        passes=prior.passes,
+    )

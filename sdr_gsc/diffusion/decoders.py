@@ -8,6 +8,8 @@ channel together) and ``cddm`` (symbols denoised before they are decoded).
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
 
 from ..errors import SettingsError
@@ -22,9 +24,49 @@ from .refine import open_refine
 from .runtime import Runtime
 from .symbol_denoising import SymbolDenoiser
 
-__all__ = ["DECODER_NAMES", "open_decoder"]
+__all__ = ["DECODER_NAMES", "check_used", "open_decoder"]
 
 DECODER_NAMES = ("mmse", "refine[:STEPS]", "consistency[:STEPS]", f"posterior[:{'|'.join(SOLVERS)}]", "blind", "cddm")
+
+#: Which families of decoders use an option; those that are not named here serve all of them.
+_USED_BY = {
+    "steps": ("refine", "consistency", "posterior", "blind"),
+    "samples": ("refine", "consistency", "posterior", "blind"),
+    "realism": ("refine", "consistency"),
+    "weighting": ("mmse", "refine", "consistency", "posterior"),
+    "start": ("posterior",),
+    "prior": ("posterior", "blind"),
+    "label": ("posterior", "blind"),
+    "prompt": ("posterior", "blind"),
+    "guidance": ("refine", "posterior", "blind"),
+    "sampler": ("refine",),
+    "early_exit": ("refine", "consistency"),
+    "task_guidance": ("posterior",),
+}
+
+
+def check_used(names: Collection[str], options: DecoderOptions) -> None:
+    """Refuse options that none of the decoders uses: somebody who gives one expects it to matter.
+
+    Args:
+        names: of the decoders, see DECODER_NAMES.
+        options: for all of them.
+
+    Raises:
+        SettingsError: an option other than its default that would change nothing.
+    """
+    families = {name.partition(":")[0] for name in names}
+    for option in fields(DecoderOptions):
+        users = _USED_BY.get(option.name)
+        if users is None or getattr(options, option.name) == option.default:
+            continue
+        if option.name == "guidance" and options.prior is None:
+            users = ("refine",)
+        if not families & set(users):
+            raise SettingsError(
+                f"{option.name} is used by {', '.join(users)}; chosen {'are' if len(names) > 1 else 'is'} "
+                f"{', '.join(sorted(names)) or 'no decoder'}: leave {option.name} out, or choose one that uses it"
+            )
 
 
 def open_decoder(name: str, codec: Codec, folder: Path | None = None, options: DecoderOptions | None = None) -> Decoder:

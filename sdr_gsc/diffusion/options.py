@@ -19,19 +19,19 @@ class DecoderOptions:
     """Options of the decoders; each uses those that mean something to it.
 
     Attributes:
-        steps: evaluations of the network; None takes the name's own, or the decoder's default.
+        steps: estimates of the network; None takes the name's own, or the decoder's default.
         samples: pictures to draw, for the per-pixel standard deviation.
-        realism: of `refine`, 0 (least squared error) ... 1 (a draw); None takes the model card's.
+        realism: of `refine` and `consistency`, 0 (least squared error) ... 1 (a draw); None takes the model card's.
         weighting: how received symbols are weighted, see `Evidence.weighted`; anything but ``measured`` is an ablation.
         start: where `posterior` starts, see `early_start.START_RULES`; None takes the solver's own.
         guidance: of `refine`, how much the evidence counts beyond the estimate, >= 0; None is 1, one evaluation a step.
-            Of `posterior` with a prior that knows texts, see `plugins.conditioning.Conditioning`.
+            Of a `prior` that knows texts, see `plugins.conditioning.Conditioning`.
         sampler: of `refine`, one of `ode.SAMPLERS`; None takes ``ddim``.
         early_exit: of `refine` and `consistency`, stop when the estimate changes by less than this share of the
             predicted deviation; None walks to the end.
         precision: of the networks, ``float32`` or ``bfloat16``.
         compile: compile the networks and record CUDA graphs; refused on a CPU, see `runtime`.
-        prior: of `posterior`: address of another prior than the shipped one, see `plugins.opening.open_prior`.
+        prior: of `posterior` and `blind`: address of another than the shipped one, see `plugins.opening.open_prior`.
         label: class that such a prior is told, where it knows classes.
         prompt: text that such a prior is told, or the file of its embeddings, where it knows texts.
         task_guidance: of `posterior`, weight of the received task vector's likelihood, 1 is the likelihood itself; 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ..errors import SettingsError
 from ..semantic.codec import Codec
 from ..semantic.evidence import Evidence
 from ..semantic.values import Reception, Reconstruction
@@ -21,11 +22,9 @@ from .guidance.mmps import MmpsGuidance
 from .guidance.pigdm import PigdmGuidance
 from .guidance.proximal import ProximalGuidance
 from .likelihood import ConfirmedLikelihood, SymbolLikelihood
-from .models import load_prior
 from .options import DecoderOptions
-from .plugins.conditioning import Conditioning
 from .plugins.latents import LatentPrior, Problem, in_latents
-from .plugins.opening import open_prior
+from .priors import prior_for
 from .sampler import Guidance, OnStep, quietly, sample_posterior
 from .schedule import NoiseSchedule
 from .task_likelihood import TaskGuidance, guided_by_task, is_guided, open_task_guidance
@@ -80,12 +79,13 @@ class PosteriorDecoder:
         codec: its encoder is the likelihood's forward model.
         prior: denoiser of pictures, or of latents.
         solver: how prior and likelihood come together.
-        steps: evaluations of the prior, at most.
+        steps: estimates of the prior, at most.
         samples: see RefineDecoder.
         name: as asked for.
         weighting: see `Evidence.weighted`.
         start: see START_RULES.
         task: how a task vector guides the picture; None leaves it out.
+        passes: forward passes of the prior's network per estimate, see OpenedPrior.
     """
 
     codec: Codec
@@ -97,6 +97,7 @@ class PosteriorDecoder:
     weighting: str = "measured"
     start: str = "evidence"
     task: TaskGuidance | None = None
+    passes: int = 1
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder."""
@@ -119,7 +120,7 @@ class PosteriorDecoder:
             drawn = self.prior.pictures(drawn, size)
         timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
         drawn = drawn / 2 + 0.5
-        evaluations = schedule.steps * guidance.evaluations
+        evaluations = schedule.steps * guidance.evaluations * self.passes
         found = reconstruction_of(self.name, evidence, drawn, estimate.deviation, evaluations, timings, drawn=drawn)
         return replace(found, uses_task_vector=is_guided(evidence, self.task))
 
@@ -131,21 +132,20 @@ class PosteriorDecoder:
         return SymbolLikelihood(self.codec.encoder, evidence, weighting)
 
 
-def _prior(codec: Codec, folder: Path | None, options: DecoderOptions) -> Denoiser | LatentPrior:
-    if options.prior is None:
-        return load_prior(codec.device, folder)[0]
-    told = Conditioning(label=options.label, prompt=options.prompt, guidance=options.guidance)
-    return open_prior(options.prior, codec.device, told)
-
-
 def open_posterior(
     name: str, solver: str, codec: Codec, folder: Path | None, options: DecoderOptions
 ) -> PosteriorDecoder:
     """Open `posterior[:SOLVER]`; `solver` is that of the name. Errors as in `open_decoder`."""
     chosen = SOLVERS[solver]
+    prior = prior_for(codec, folder, options)
+    if isinstance(prior.denoiser, LatentPrior) and isinstance(chosen.guidance, PublishedDiffCom):
+        raise SettingsError(
+            f"{name} clips its estimates to the range of pictures and {options.prior!r} is a prior of latents; needed "
+            "a prior of pictures, or another solver"
+        )
     return PosteriorDecoder(
         codec=codec,
-        prior=_prior(codec, folder, options),
+        prior=prior.denoiser,
         solver=chosen,
         steps=options.steps or _DEFAULT_STEPS,
         samples=options.samples,
@@ -153,4 +153,5 @@ def open_posterior(
         weighting=options.weighting,
         start=options.start or chosen.start,
         task=open_task_guidance(options.task_guidance, codec.device),
+        passes=prior.passes,
     )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import SettingsError
 from ..semantic.codec import Codec
+from ..semantic.decoder import SemanticDecoder
 from .bridge import BridgeDenoiser
 from .denoiser import PriorDenoiser
 from .nets.unet import UNet
@@ -82,9 +83,15 @@ class Runtime:
         return prepared
 
     def applied_to_codec(self, codec: Codec) -> Codec:
-        """The codec with its decoder's U-Net run this way; encoder and card are the same objects."""
+        """The codec with its decoder's U-Net run this way; encoder and card are the same objects.
+
+        Raises:
+            SettingsError: see `applied`; also a codec of others.
+        """
         if self.plain:
             return codec
+        if not isinstance(codec.decoder, SemanticDecoder):
+            raise SettingsError("precision and compile are for this package's networks, and the codec is another one")
         decoder = copy.deepcopy(codec.decoder)
         decoder.unet = self._unet(decoder.unet)
         return replace(codec, decoder=decoder)

@@ -59,7 +59,7 @@ class BridgeSchedule:
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 64:
-            raise SettingsError(f"refine takes 1…64 steps, not {self.steps}")
+            raise SettingsError(f"steps is {self.steps}; needed 1…64 for refine and consistency")
 
     def times(self) -> np.ndarray:
         """float64 [steps + 1] from 1 to 0."""

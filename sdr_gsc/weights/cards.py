@@ -30,6 +30,8 @@ class Card:
         license: of the weights.
         settings: values that go with the weights, by name; `refine` has ``kappa`` and ``realism``.
         metrics: held-out figures, by name.
+        base_sha256: for files that hold only the tensors in which they differ from another model, the hash of that
+            model's file; otherwise empty, and left out of ``cards.toml``.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Card:
     license: str
     settings: Mapping[str, float]
     metrics: Mapping[str, float]
+    base_sha256: str = ""
 
     @property
     def prefix(self) -> bytes:
@@ -82,8 +85,9 @@ def load_card(name: str, folder: Path | None = None) -> tuple[Card, Path]:
         raise WeightsError(f"{cards} is damaged ({error}); reinstall the package") from error
     if name not in sections:
         raise WeightsError(f"{cards} has no model {name!r}; it has {', '.join(sorted(sections)) or 'none'}")
-    found, needed = set(sections[name]) | {"name"}, {field.name for field in fields(Card)}
-    if found != needed:
+    found, known = set(sections[name]) | {"name"}, {field.name for field in fields(Card)}
+    needed = known - {"base_sha256"}
+    if not needed <= found <= known:
         raise WeightsError(f"card {name!r} in {cards} has the fields {sorted(found)}; needed {sorted(needed)}")
     card = Card(name=name, **sections[name])
     path = folder / card.file
@@ -106,8 +110,8 @@ def write_card(card: Card, folder: Path) -> None:
     document = tomlkit.parse(cards.read_text("utf-8")) if cards.exists() else tomlkit.document()
     section = tomlkit.table()
     for field in fields(Card):
-        if field.name != "name":
-            value = getattr(card, field.name)
+        value = getattr(card, field.name)
+        if field.name != "name" and (field.name != "base_sha256" or value):
             section[field.name] = dict(value) if field.name in ("settings", "metrics") else value
     document[card.name] = section
     cards.write_text(tomlkit.dumps(document), "utf-8")

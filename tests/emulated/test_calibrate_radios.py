@@ -34,7 +34,7 @@ WHAT = ("frequency", "dc_offset", "iq_balance", "response")
 CELLS = 1 << 14
 
 
-def quietly(name, stage, share):
+def quietly(stage, share):
     pass
 
 
@@ -66,17 +66,17 @@ def bench(request, token, libiio, tmp_path_factory):
         yield kind, front_ends[0], uri, store, found
 
 
-def spectrum(radio, cycles, *, offset_hz, amplitude=0.3):
+def spectrum(radio, cycles, *, offset_hz, amplitude=0.3, n_pieces=24):
     """Levels in dBFS by frequency in cycles per sample of a tone that is repeated."""
     at = round(cycles * 4096) / 4096
     burst = (amplitude * np.exp(2j * np.pi * at * np.arange(4096))).astype(np.complex64)
     radio.configure(replace(radio.settings, tx_offset_hz=offset_hz))
     averaged = np.zeros(CELLS)
     with radio.repeat(Capture(burst, radio.settings.sample_rate_hz)):
-        heard = radio.capture(24 * CELLS + 2048).samples[2048:].astype(np.complex128)
+        heard = radio.capture(n_pieces * CELLS + 2048).samples[2048:].astype(np.complex128)
     window = np.blackman(CELLS)
-    for piece in heard.reshape(24, CELLS):
-        averaged += np.abs(np.fft.fft(piece * window) / window.sum()) ** 2 / 24
+    for piece in heard.reshape(n_pieces, CELLS):
+        averaged += np.abs(np.fft.fft(piece * window) / window.sum()) ** 2 / n_pieces
 
     def level_dbfs(place):
         cell = round(place * CELLS)
@@ -115,7 +115,7 @@ def test_the_band_is_flat(bench):
         radio = CalibratedRadio(plain, tuple(Store(store).records()))
         levels = []
         for place in places:
-            level_dbfs, at, offset = spectrum(radio, place, offset_hz=0.0)
+            level_dbfs, at, offset = spectrum(radio, place, offset_hz=0.0, n_pieces=4)
             levels.append(level_dbfs(at + offset))
     expected = 20 * np.log10(np.abs(truth.tx.response(places) * truth.rx.response(places)))
     assert np.ptp(expected) > 0.5
@@ -124,7 +124,7 @@ def test_the_band_is_flat(bench):
 
 def test_gain_curves_are_the_true_ones(token, libiio, tmp_path):
     truth = FrontEnd.draw(303)
-    air = Air(with_ideal_front_ends(profile("cabled")), seed=5)
+    air = Air(with_ideal_front_ends(profile("cabled")), seed=5, noise_dbfs=NOISE_DBFS)
     with EmulatedPluto(air.antenna("pluto", front_ends=[truth]), token=token, realtime=False) as device:
         uri = f"{device.uri}?{FREQUENCY}&tx_gain_db=-10"
         found = calibrate(Request(uri, tmp_path, what=("frequency", "dc_offset", "gain"), keep_captures=False), quietly)

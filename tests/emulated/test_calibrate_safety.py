@@ -53,13 +53,16 @@ def test_an_interrupted_calibration_leaves_the_transmitter_muted(libiio, own_fol
             with subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
             ) as process:
-                deadline = time.monotonic() + 60
-                while not device.state()["transmitting"]:
-                    assert process.poll() is None, process.stderr.read()
-                    assert time.monotonic() < deadline
-                    time.sleep(0.001)
-                process.send_signal(number)
-                _, errors = process.communicate(timeout=30)
+                try:
+                    deadline = time.monotonic() + 60
+                    while not device.state()["transmitting"]:
+                        assert process.poll() is None, process.stderr.read()
+                        assert time.monotonic() < deadline
+                        time.sleep(0.001)
+                    process.send_signal(number)
+                    _, errors = process.communicate(timeout=30)
+                finally:
+                    process.kill()
             assert muted(device)
             assert process.returncode in (130, 143)
             assert "Traceback" not in errors

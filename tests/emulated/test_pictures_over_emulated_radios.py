@@ -1,8 +1,7 @@
 """Pictures through the real drivers: as good as over the simulated loop, whatever radio is in between."""
 
+import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -92,7 +91,9 @@ def test_a_radio_that_breaks_off_is_tried_again(kind, capsys):
 def test_a_radio_that_is_killed_ends_in_one_clear_line(kind):
     """The emulator is killed while a long series of pictures is on its way; the sender says what happened and ends."""
     emulate = [sys.executable, "-m", "experiments.cli", "emulate", kind, "--json", *AIR]
-    with subprocess.Popen(emulate, stdout=subprocess.PIPE, text=True) as radio:
+    with contextlib.ExitStack() as programs:
+        radio = programs.enter_context(subprocess.Popen(emulate, stdout=subprocess.PIPE, text=True))
+        programs.callback(radio.kill)  # whatever fails, nothing is waited for that does not end
         uri = json.loads(radio.stdout.readline())["uri"]
         command = [sys.executable, "-m", "experiments.cli", "send", "astronaut", "--cbr", "12", "--decoder", "mmse"]
         many = (
@@ -100,15 +101,16 @@ def test_a_radio_that_is_killed_ends_in_one_clear_line(kind):
             "while not main(sys.argv[1:]): print('sent', flush=True)\n"
             "sys.exit(2)"
         )
-        with subprocess.Popen(
+        sender = programs.enter_context(subprocess.Popen(
             [sys.executable, "-c", many, *command[3:], "--json", "--attempts", "1", "--radio", uri],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        ) as sender:  # fmt: skip
-            while "sent" not in sender.stdout.readline():
-                assert sender.poll() is None, sender.stderr.read()
-            time.sleep(0.05)
-            os.kill(radio.pid, signal.SIGKILL)
-            _, errors = sender.communicate(timeout=60)
+        ))  # fmt: skip
+        programs.callback(sender.kill)
+        while "sent" not in sender.stdout.readline():
+            assert sender.poll() is None, sender.stderr.read()
+        time.sleep(0.05)
+        radio.kill()
+        _, errors = sender.communicate(timeout=60)
     assert sender.returncode == 2
     last = errors.strip().splitlines()[-1]
     assert last.startswith("sdr-gsc: ")

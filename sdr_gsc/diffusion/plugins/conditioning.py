@@ -115,6 +115,11 @@ class LabelledNetwork(nn.Module):
         self._call = call
         self._label = label
 
+    @property
+    def passes(self) -> int:
+        """Forward passes per prediction."""
+        return 1
+
     def forward(self, scaled: Tensor, times: Tensor) -> Tensor:
         """See Network."""
         if self._label is None:
@@ -156,10 +161,15 @@ class TextNetwork(nn.Module):
         self.register_buffer("wanted", wanted, persistent=False)
         self.register_buffer("unwanted", unwanted, persistent=False)
 
+    @property
+    def passes(self) -> int:
+        """Forward passes per prediction: 2 under guidance."""
+        return 1 if self._guidance == 1 else 2
+
     def forward(self, scaled: Tensor, times: Tensor) -> Tensor:
         """See Network."""
         wanted = self._said(scaled, times, self.wanted)
-        if self._guidance == 1 or self.unwanted is None:
+        if self.unwanted is None or self.passes == 1:
             return wanted
         free = self._said(scaled, times, self.unwanted)
         return free + self._guidance * (wanted - free)

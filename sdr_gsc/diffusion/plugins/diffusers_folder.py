@@ -6,6 +6,7 @@ and its tensors must fit them exactly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -45,10 +46,12 @@ def open_folder(folder: Path, device: torch.device, conditioning: Conditioning) 
     vae = _vae(package, folder / "vae") if (folder / "vae").is_dir() else None
     channels = _RGB if vae is None else int(vae.config["latent_channels"])
     unet = _unet(package, unet_folder, config, channels)
+    bind: Callable[[_Part, Conditioning, Path], LabelledNetwork | TextNetwork]
     bind = _on_class if config["_class_name"] == "UNet2DModel" else _on_text
     # Every block but the last halves the sides.
     stride = 2 ** (len(unet.config["down_block_types"]) - 1)
-    denoiser = DiscreteDenoiser(bind(unet, conditioning, folder), levels, prediction, channels=channels, stride=stride)
+    network = bind(unet, conditioning, folder)
+    denoiser = DiscreteDenoiser(network, levels, prediction, channels=channels, stride=stride, passes=network.passes)
     prior = denoiser if vae is None else LatentPrior(denoiser, vae.module, vae.config)
     return prior.to(device).eval().requires_grad_(requires_grad=False)
 
@@ -118,7 +121,7 @@ def _unet(package: ModuleType, folder: Path, config: dict[str, object], channels
     return unet
 
 
-def _on_class(unet: _Part, conditioning: Conditioning, folder: Path) -> nn.Module:
+def _on_class(unet: _Part, conditioning: Conditioning, folder: Path) -> LabelledNetwork:
     def call(scaled: Tensor, times: Tensor, labels: Tensor | None) -> Tensor:
         said: Tensor = unet.module(scaled, times, class_labels=labels, return_dict=False)[0]
         return said
@@ -126,7 +129,7 @@ def _on_class(unet: _Part, conditioning: Conditioning, folder: Path) -> nn.Modul
     return LabelledNetwork(call, unet.module, checked_label(conditioning, unet.config.get("num_class_embeds")))
 
 
-def _on_text(unet: _Part, conditioning: Conditioning, folder: Path) -> nn.Module:
+def _on_text(unet: _Part, conditioning: Conditioning, folder: Path) -> TextNetwork:
     if conditioning.label is not None:
         raise SettingsError(
             f"label is {conditioning.label}, but this prior is conditioned on text; give prompt instead"

@@ -47,18 +47,27 @@ class DiscreteDenoiser(nn.Module):
         prediction: what it says.
         channels: of the pictures (or latents); what the network says beyond them (learned variances) is left aside.
         stride: sides are padded to multiples of it, by reflection where the picture is large enough.
+        passes: forward passes that the network takes per prediction.
     """
 
     log_sigmas: Tensor
 
     def __init__(
-        self, network: Network, levels: NoiseLevels, prediction: Prediction, *, channels: int = 3, stride: int = 1
+        self,
+        network: Network,
+        levels: NoiseLevels,
+        prediction: Prediction,
+        *,
+        channels: int = 3,
+        stride: int = 1,
+        passes: int = 1,
     ) -> None:
         super().__init__()
         self.network = network
         self.prediction = prediction
         self.channels = channels
         self.stride = stride
+        self.passes = passes
         self.register_buffer("log_sigmas", torch.from_numpy(levels.sigmas).log(), persistent=False)
 
     def times(self, sigma: Tensor) -> Tensor:

@@ -46,6 +46,11 @@ class LatentPrior(nn.Module):
         #: Pixels to a latent's side; every block but the last halves it.
         self.factor: int = 2 ** (len(config["down_block_types"]) - 1)
 
+    @property
+    def passes(self) -> int:
+        """Forward passes of the denoiser's network per estimate; those of the autoencoder do not count."""
+        return self.denoiser.passes
+
     def forward(self, noisy: Tensor, sigma: Tensor) -> Tensor:
         """See Denoiser, for states float [B, C, h, w]."""
         clean: Tensor = self.denoiser(noisy / DATA_DEVIATION, sigma / DATA_DEVIATION)

@@ -225,10 +225,13 @@ def run_child(emulator, how, act):
         text=True,
     )
     with child:
-        assert child.stdout.readline() == "transmitting\n"
-        assert emulator.state()["transmitting"]
-        act(child)
-        return child.wait(timeout=30)
+        try:
+            assert child.stdout.readline() == "transmitting\n"
+            assert emulator.state()["transmitting"]
+            act(child)
+            return child.wait(timeout=30)
+        finally:
+            child.kill()
 
 
 @pytest.mark.parametrize(

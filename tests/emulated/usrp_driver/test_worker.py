@@ -166,8 +166,8 @@ def bare_worker():
 def test_a_call_that_lasts_too_long_ends_the_worker_though_nobody_watches(bare_worker, brief_usrp):
     """The kernel does it: a call that holds the interpreter's lock lets no thread see that the program is gone."""
     pairs = dict(pair.split("=") for pair in brief_usrp().device_arguments.split(","))
-    settings = {"center_frequency_hz": 2.4e9, "sample_rate_hz": 1e6, "tx_gain_db": 0, "rx_gain_db": 0}
-    settings |= {"bandwidth_hz": 2e7, "channels": [0], "clock_source": "internal"}
+    settings = {"center_frequency_hz": 2.4e9, "tx_frequency_hz": 2.4e9, "sample_rate_hz": 1e6}
+    settings |= {"tx_gain_db": 0, "rx_gain_db": 0, "bandwidth_hz": 2e7, "channels": [0], "clock_source": "internal"}
     bare_worker.ask(1, "open", 10.0, address=pairs)
     assert bare_worker.link.receive(10.0)["result"]["n_channels"] == 2
     bare_worker.ask(2, "configure", 10.0, settings=settings)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from calibration import running
 from calibration.errors import (
     CalibrationError,
     ClippedSignalError,
@@ -19,6 +20,7 @@ from calibration.errors import (
 )
 from calibration.outcome import Plan
 from calibration.procedures import delay, frequency, iq_balance, noise, snr
+from calibration.procedures.catalogue import ordered
 from calibration.running import run
 from calibration.store import Store
 from hardware.errors import UnlockedError
@@ -118,8 +120,10 @@ def test_what_says_nothing_is_refused_and_the_radio_muted(tmp_path, spoil, proce
             procedure.measure(radio, plan)
         assert radio.muted
         radio.heard = 0
-        with pytest.raises(error):
-            list(run(radio, [name], plan, store))
+        (step,) = run(radio, [name], plan, store)
+        assert isinstance(step.failure, error)
+        assert radio.muted
+        assert radio.settings == plan.settings
         assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -160,7 +164,7 @@ def test_a_damaged_record_is_named_before_anything_is_sent(tmp_path):
         assert radio.heard == 0
 
 
-@pytest.mark.parametrize("place", ["calibration.store.os.fsync", "calibration.running.write_capture"])
+@pytest.mark.parametrize("place", ["calibration.store.os.fsync", "calibration.keeping.write_capture"])
 def test_a_full_disk_leaves_old_records_and_no_half_ones(tmp_path, monkeypatch, place):
     store = Store(tmp_path)
     with SpoiltRadio() as radio:
@@ -199,8 +203,28 @@ def test_an_interruption_anywhere_leaves_whole_records_only(tmp_path, when):
 def test_a_receiver_alone_skips_what_it_cannot_do(tmp_path):
     with SpoiltRadio() as radio:
         radio.capabilities = replace(radio.capabilities, transmits=False)
-        steps = list(run(radio, ["iq_balance", "noise"], plan_of(radio), Store(tmp_path)))
-        assert [step.skipped is None for step in steps] == [False, True]
-        assert "does not transmit" in steps[0].skipped
+        steps = {step.procedure.name: step for step in run(radio, [], plan_of(radio), Store(tmp_path))}
+        assert steps["noise"].outcome is not None
+        assert "does not transmit" in steps["iq_balance"].skipped
+        with pytest.raises(UnsupportedError, match="iq_balance is not possible"):
+            list(run(radio, ["iq_balance"], plan_of(radio), Store(tmp_path)))
         with pytest.raises(UnsupportedError, match="external tone"):
             frequency.measure(radio, plan_of(radio))
+
+
+def test_what_builds_on_a_failure_is_left_out_and_the_rest_goes_on(tmp_path, monkeypatch):
+    def broken(radio, plan):
+        raise NoSignalError("nothing was received; check the cable")
+
+    chosen = [
+        replace(one, measure=broken) if one.name == "iq_balance" else one
+        for one in ordered(("dc_offset", "iq_balance", "response", "noise", "clip"))
+    ]
+    monkeypatch.setattr(running, "ordered", lambda names: tuple(chosen))
+    with SpoiltRadio() as radio:
+        steps = {step.procedure.name: step for step in run(radio, [], plan_of(radio), Store(tmp_path))}
+        assert radio.muted
+    assert isinstance(steps["iq_balance"].failure, NoSignalError)
+    assert "iq_balance, which failed" in steps["response"].skipped
+    assert "iq_balance, response, which failed" in steps["clip"].skipped
+    assert {name for name, step in steps.items() if step.files} == {"dc_offset", "noise"}

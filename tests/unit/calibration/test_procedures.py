@@ -13,7 +13,8 @@ from calibration.procedures import clip, dc_offset, delay, frequency, gain, iq_b
 from calibration.procedures.catalogue import PROCEDURES, ordered
 from calibration.procedures.conduct import flatness_db, sound
 from calibration.record import Direction, Quantity
-from calibration.running import missing_records, run, usable_records
+from calibration.running import run
+from calibration.standing import standing_of, usable_records
 from calibration.store import Store
 from hardware.loopback import LoopbackRadio
 from sdr_gsc.capture import Capture
@@ -39,7 +40,7 @@ def by_name(outcome):
     return {row.metric: row for row in outcome.rows}
 
 
-@pytest.mark.parametrize(("seed", "channel"), [(11, "ideal"), (12, "cabled"), (13, "ideal")])
+@pytest.mark.parametrize(("seed", "channel"), [(11, "ideal"), (12, "cabled")])
 def test_hidden_imperfections_are_found_and_undone(seed, channel):
     with open_impaired(seed, channel=channel) as radio:
         plan = Plan(settings=radio.settings, repetitions=2)
@@ -63,9 +64,8 @@ def test_hidden_imperfections_are_found_and_undone(seed, channel):
         assert all(row.before is None or row.after != row.before for row in rows.values())
 
 
-@pytest.mark.parametrize("seed", [21, 22])
-def test_gain_curves_and_compression_are_true(seed):
-    with open_impaired(seed) as radio:
+def test_gain_curves_and_compression_are_true():
+    with open_impaired(21) as radio:
         plan = Plan(settings=radio.settings)
         outcome = gain.measure(radio, plan)
         truth = radio.front_ends[0]
@@ -88,6 +88,12 @@ def test_gain_curves_and_compression_are_true(seed):
         assert relative == pytest.approx(asked, abs=0.1)
         with pytest.raises(UnreachableError, match="measured"):
             calibrated.tx_gain_for(20.0)
+        reached = snr.measure(radio, plan).records[-1]
+        calibrated = CalibratedRadio(radio, [*outcome.records, reached])
+        more_db = 10.0 - reached.figure("esn0_db") + reached.figure("scale_db")
+        tx = truth.tx.gain
+        found_db = tx.true_db(calibrated.tx_gain_for_esn0(10.0)) - tx.true_db(reached.figure("tx_gain_db"))
+        assert found_db == pytest.approx(more_db, abs=0.15)
 
 
 @pytest.mark.parametrize("seed", [31, 32])
@@ -104,6 +110,10 @@ def test_delay_es_n0_and_evm_meet_their_targets(seed):
         assert found.records[0].figure("stale_samples") == 0
         driven = snr.measure(radio, replace(plan, wanted_esn0_db=(0.0, 15.0, 30.0)))
         assert all(row.met for row in driven.rows), driven.rows
+        # What is out of reach is a row without a figure, and hides nothing.
+        some = snr.measure(radio, replace(plan, wanted_esn0_db=(15.0, 60.0)))
+        assert [row.met for row in some.rows] == [True, False]
+        assert len(some.records) == len(some.notes) == 1
         link = by_name(clip.measure(radio, plan))["EVM of the link without noise"]
         assert link.before > link.after + 5
         assert link.met
@@ -130,23 +140,24 @@ def test_a_run_stores_what_it_finds_and_uses_it_the_next_time(tmp_path):
     with open_impaired(51) as radio:
         plan = Plan(settings=radio.settings, n_samples=1 << 15, repetitions=2)
         names = ["iq_balance", "dc_offset", "noise"]
-        assert {gap.procedure for gap in missing_records(radio, names, plan, store)} == set(names)
+        assert {(one.procedure, one.state) for one in standing_of(radio, names, store)} == {
+            (name, "missing") for name in names
+        }
         told = []
         plan = replace(plan, progress=lambda stage, share: told.append((stage, share)))
         steps = list(run(radio, names, plan, store))
         assert [step.procedure.name for step in steps] == ["dc_offset", "iq_balance", "noise"]
         assert told[-1][1] == 1.0
         assert radio.muted
-        assert not missing_records(radio, names, plan, store)
+        assert {one.state for one in standing_of(radio, names, store)} == {"valid"}
         later = replace(plan, now=lambda: plan.now() + timedelta(days=8))
-        stale = missing_records(radio, names, later, store)
-        assert {gap.procedure for gap in stale if gap.is_stale} == set(names)
+        assert {one.state for one in standing_of(radio, names, store, later.now())} == {"stale"}
         kept = list(store.records("seed-51"))
         assert len(kept) == 5
         for record in kept:
             assert record.conditions.temperature_c == radio.temperature_c()
             assert read_capture(tmp_path / "seed-51" / record.captures[0]).samples.size > 1 << 14
-        usable = usable_records(radio, store, plan)
+        usable = usable_records(radio, store)
         assert {(one.quantity, one.subject.direction) for one in usable} == {
             (one.quantity, one.subject.direction) for one in kept
         }
@@ -165,20 +176,13 @@ def test_a_run_stores_what_it_finds_and_uses_it_the_next_time(tmp_path):
         CalibratedRadio(other, usable)
 
 
-def test_the_response_can_be_undone_on_either_side_and_a_gain_found_for_an_es_n0():
+def test_the_response_can_be_undone_on_either_side():
     with open_impaired(71) as radio:
         plan = Plan(settings=radio.settings, n_samples=1 << 16)
         record = response.measure(radio, plan).records[0]
         for side in ("tx", "rx"):
             found, _ = sound(CalibratedRadio(radio, [record], response_at=side), plan)
             assert flatness_db(found.direct) < 0.1
-        radio.configure(plan.settings)
-        records = [*gain.measure(radio, plan).records, *snr.measure(radio, plan).records]
-        calibrated = CalibratedRadio(radio, records)
-        reached, truth = records[-1], radio.front_ends[0].tx.gain
-        more_db = 10.0 - reached.figure("esn0_db") + reached.figure("scale_db")
-        found_db = truth.true_db(calibrated.tx_gain_for_esn0(10.0)) - truth.true_db(reached.figure("tx_gain_db"))
-        assert found_db == pytest.approx(more_db, abs=0.15)
 
 
 def test_records_of_other_settings_are_left_out():

@@ -272,7 +272,7 @@ def test_bands_know_photographs_from_seeds():
 
 
 def test_quality_is_that_of_the_metrics():
-    picture = np.ascontiguousarray(find_picture("chelsea"))
+    picture = np.ascontiguousarray(find_picture("chelsea", 192))
     reference = Reference.of("chelsea", picture)
     received = np.ascontiguousarray(picture[::-1])
     quality, wanted = reference.judge(received), measure(picture, received)

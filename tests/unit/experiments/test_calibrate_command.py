@@ -11,13 +11,17 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from calibration import running
+from calibration.errors import NoSignalError
 from calibration.outcome import Outcome
+from calibration.procedures.catalogue import ordered
 from calibration.record import Quantity
 from calibration.store import Store
 from experiments.cli import main
-from experiments.procedures import calibrating
 from experiments.procedures.calibrating import Request, calibrate
 from sdr_gsc.channel.front_end_faults import FrontEnd
 from sdr_gsc.recording.sigmf_reader import read_capture
@@ -35,7 +39,7 @@ def contents(folder):
 def calibrated(tmp_path_factory):
     """A store with the records of two procedures; it is not to be changed."""
     store = tmp_path_factory.mktemp("store")
-    calibrate(Request(RADIO, store, what=("dc_offset", "iq_balance")), lambda name, stage, share: None)
+    calibrate(Request(RADIO, store, what=("dc_offset", "iq_balance")), lambda stage, share: None)
     return store
 
 
@@ -147,7 +151,7 @@ def test_whatever_write_is_interrupted_leaves_whole_records(calibrated, tmp_path
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                calibrate(Request(RADIO, store, what=("dc_offset", "iq_balance")), lambda name, stage, share: None)
+                calibrate(Request(RADIO, store, what=("dc_offset", "iq_balance")), lambda stage, share: None)
         assert len(list(Store(store).records())) >= len(before)
         assert {path: contents(store)[path] for path in before} == before
         assert not list(store.rglob(".partial-*"))
@@ -179,16 +183,19 @@ def test_a_program_that_is_killed_leaves_whole_records(calibrated, tmp_path):
         "import sys, pathlib; from experiments.procedures.calibrating import Request, calibrate\n"
         "request = Request(sys.argv[1], pathlib.Path(sys.argv[2]), what=('dc_offset', 'iq_balance'))\n"
         "print('begins', flush=True)\n"
-        "while True: calibrate(request, lambda name, stage, share: None)"
+        "while True: calibrate(request, lambda stage, share: None)"
     )
     dice = random.Random(7)
     for number in (signal.SIGKILL, signal.SIGTERM):
         command = [sys.executable, "-c", forever, RADIO, str(store)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-            assert process.stdout.readline() == "begins\n"
-            time.sleep(dice.uniform(0.0, 1.5))
-            process.send_signal(number)
-            process.wait(timeout=30)
+            try:
+                assert process.stdout.readline() == "begins\n"
+                time.sleep(dice.uniform(0.0, 0.8))
+                process.send_signal(number)
+                process.wait(timeout=30)
+            finally:
+                process.kill()
         assert len(list(Store(store).records())) >= len(before)
         assert {path: contents(store)[path] for path in before} == before
 
@@ -200,21 +207,30 @@ def test_leftovers_of_killed_programs_are_removed_when_they_are_old(tmp_path):
     (folder / ".partial-new").write_text("x")
     for name in (".partial-old", ".partial-file"):
         os.utime(folder / name, (0, 0))
-    calibrate(Request(RADIO, tmp_path, what=("dc_offset",)), lambda name, stage, share: None)
+    calibrate(Request(RADIO, tmp_path, what=("dc_offset",)), lambda stage, share: None)
     assert [path.name for path in folder.glob(".partial-*")] == [".partial-new"]
 
 
-def test_a_procedure_that_fails_keeps_what_those_before_found(tmp_path, monkeypatch):
-    from calibration.errors import NoSignalError
-
+def test_a_procedure_that_fails_is_a_row_and_a_line_and_keeps_what_others_found(tmp_path, monkeypatch, capsys):
     def broken(radio, plan):
-        raise NoSignalError("nothing was received; check the cable")
+        raise NoSignalError("nothing was received;\ncheck the cable")
 
-    procedures = calibrating.ordered(("dc_offset", "iq_balance"))
-    monkeypatch.setattr(calibrating, "ordered", lambda names: (procedures[0], replace(procedures[1], measure=broken)))
-    with pytest.raises(NoSignalError):
-        calibrate(Request(RADIO, tmp_path), lambda name, stage, share: None)
-    assert {record.quantity for record in Store(tmp_path).records()} == {Quantity.DC_OFFSET}
+    procedures = ordered(("dc_offset", "iq_balance", "noise"))
+    chosen = (procedures[0], replace(procedures[1], measure=broken), procedures[2])
+    monkeypatch.setattr(running, "ordered", lambda names: chosen)
+    page = tmp_path / "page.md"
+    assert main(["calibrate", RADIO, "--store", str(tmp_path / "s"), "--json", "--page", str(page)]) == 1
+    printed = capsys.readouterr()
+    answer = json.loads(printed.out)
+    (row,) = (row for row in answer["rows"] if row["procedure"] == "iq_balance")
+    assert row["met"] is False
+    assert row["value"] is None
+    assert set(row) >= COLUMNS
+    assert answer["environment"]["calibrated"][0]["failed"].keys() == {"iq_balance"}
+    assert sum("check the cable" in line for line in printed.err.splitlines()) == 1
+    assert "Failed: iq_balance: nothing was received; check the cable." in page.read_text()
+    found = {record.quantity for record in Store(tmp_path / "s").records()}
+    assert found == {Quantity.DC_OFFSET, Quantity.NOISE}
 
 
 def test_later_procedures_measure_with_what_earlier_ones_found(calibrated, tmp_path, monkeypatch):
@@ -224,18 +240,18 @@ def test_later_procedures_measure_with_what_earlier_ones_found(calibrated, tmp_p
         seen.append((plan.temperature_c, [record.quantity for record in plan.records], plan.wanted_esn0_db))
         return Outcome(tuple(Store(calibrated).records())[:1], ())
 
-    procedures = calibrating.ordered(("dc_offset", "iq_balance"))
-    monkeypatch.setattr(
-        calibrating, "ordered", lambda names: tuple(replace(one, measure=watching) for one in procedures)
-    )
-    calibrate(Request(RADIO, tmp_path, esn0_db=(7.0,)), lambda name, stage, share: None)
+    procedures = tuple(replace(one, measure=watching) for one in ordered(("dc_offset", "iq_balance")))
+    monkeypatch.setattr(running, "ordered", lambda names: procedures)
+    calibrate(Request(RADIO, tmp_path, esn0_db=(7.0,)), lambda stage, share: None)
     assert [len(records) for _, records, _ in seen] == [0, 1]
     assert [temperature for temperature, _, _ in seen] == [FrontEnd.draw(1).temperature_c] * 2
     assert seen[0][2] == (7.0,)
 
 
 def test_a_run_names_the_records_that_it_used(calibrated, tmp_path, capsys):
-    link = ["send", "astronaut", "--radio", RADIO, "--decoder", "mmse", "--cbr", "48", "--json"]
+    picture = tmp_path / "small.png"
+    Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(picture)
+    link = ["send", str(picture), "--radio", RADIO, "--decoder", "mmse", "--cbr", "48", "--json"]
     assert main([*link, "--calibration", str(calibrated), "--out", str(tmp_path / "run")]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert len(answer["calibration"]["records"]) == 4

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,10 +15,17 @@ from experiments.training.adapt import adapt_decoder, adapt_refine, decoder_gain
 from experiments.training.air import draw_air
 from experiments.training.codec import CodecModel, start_from_klt, train_codec
 from experiments.training.critic import Critic, adversarial_loss, matching_loss, sensitivity
-from experiments.training.distil import Balance, balanced_realism, distilled_psnr_db, train_distil
+from experiments.training.distil import (
+    DEFAULT_PARTS,
+    Balance,
+    balanced_realism,
+    choose_parts,
+    distilled_psnr_db,
+    train_distil,
+)
 from experiments.training.loop import Draw, LoopSettings, Progress, Rival, build_seeded, fit
 from experiments.training.pictures import PictureSet
-from experiments.training.shipping import Provenance, ship
+from experiments.training.shipping import Base, Provenance, ship
 from sdr_gsc.diffusion.bridge import BridgeCondition, BridgeDenoiser
 from sdr_gsc.diffusion.models import load_bridge
 from sdr_gsc.errors import DescriptorError, SettingsError, WeightsError
@@ -162,8 +170,40 @@ def test_distillation_trains_resumes_and_leaves_its_start_alone(
     resumed = train_distil(codec, bridge, pictures, _SETTINGS, balance, tmp_path / "broken.pt")
     states = unbroken.state_dict(), resumed.state_dict()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    assert any(not torch.equal(states[0][name], before[name]) for name in before)
+    moved = {name for name in before if not torch.equal(states[0][name], before[name])}
+    learning = tuple(f"unet.{part}." for part in DEFAULT_PARTS)
+    assert moved
+    assert all(name.startswith(learning) for name in moved)
+    with pytest.raises(SettingsError, match="other parts"):
+        train_distil(codec, bridge, pictures, _SETTINGS, balance, tmp_path / "broken.pt", parts=("head",))
     assert all(torch.equal(value, before[name]) for name, value in bridge.state_dict().items())
+
+
+@pytest.mark.parametrize(("parts", "said"), [(("head", "tail"), "no part 'tail'"), ((), "at least one")])
+def test_parts_that_do_not_exist_are_refused(bridge: BridgeDenoiser, parts: tuple[str, ...], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        choose_parts(bridge, parts)
+
+
+def test_a_distilled_file_holds_only_what_differs_from_its_refine(
+    codec: CodecModel, bridge: BridgeDenoiser, tmp_path: Path
+) -> None:
+    hashed = ship("codec", codec, tmp_path, Provenance("", "")).sha256
+    ship("refine", bridge, tmp_path, Provenance("", "", codec_sha256=hashed))
+    loaded = Codec.load(tmp_path)
+    start, origin = load_bridge(loaded, tmp_path)
+    distilled, _ = load_bridge(loaded, tmp_path)
+    with torch.no_grad():
+        distilled.unet.head.bias.fill_(0.25)
+    base = Base(origin.sha256, start)
+    card = ship("consistency", distilled, tmp_path, Provenance("", "", codec_sha256=hashed, base=base))
+    assert set(load_file(tmp_path / card.file)) == {"unet.head.bias"}
+    found, read = load_bridge(loaded, tmp_path, "consistency")
+    assert read == card
+    assert all(torch.equal(value, distilled.state_dict()[name]) for name, value in found.state_dict().items())
+    ship("refine", distilled, tmp_path, Provenance("", "", codec_sha256=hashed))
+    with pytest.raises(WeightsError, match="beside it is"):
+        load_bridge(loaded, tmp_path, "consistency")
 
 
 def test_realism_is_the_largest_within_the_loss(

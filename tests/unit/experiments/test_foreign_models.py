@@ -58,13 +58,17 @@ def codec(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_a_prior_is_named_by_its_address(sdr_gsc, models, photo, checkpoint):
     link = ("send", photo, "--radio", "loopback:cabled", "--cbr", 12, "--weights", models, "--json")
-    told = ("--decoder", "posterior:dps", "--prior", checkpoint)
+    told = ("--decoder", "posterior:dps", "--steps", 3, "--prior", checkpoint)
     outcome = sdr_gsc(*link, *told, "--label", 2)
     assert outcome.status == 0
     assert set(outcome.json["decoders"]) == {"posterior:dps"}
     assert "0…2" in sdr_gsc(*link, *told).refusal
     assert "takes no text" in sdr_gsc(*link, *told, "--prompt", "a cat").refusal
     assert "give prior too" in sdr_gsc(*link, "--label", 2).refusal
+    assert (
+        "prior is used by posterior, blind; chosen is mmse"
+        in sdr_gsc(*link, "--decoder", "mmse", "--prior", checkpoint).refusal
+    )
     assert "does not exist" in sdr_gsc(*link, "--decoder", "posterior", "--prior", checkpoint.parent / "none").refusal
 
 

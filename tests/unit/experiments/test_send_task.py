@@ -6,8 +6,6 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from sdr_gsc.diffusion import posterior
-
 SHORT = ("--decoder", "mmse", "--cbr", 12, "--seed", 3)
 
 
@@ -39,11 +37,12 @@ def test_the_class_is_read_from_the_vector_alone(sdr_gsc, models, cat):
     assert task["top1_agrees"] == (task["top1"] == task["judged_top1"])
 
 
-def test_agents_get_both_and_guided_pictures_are_marked(sdr_gsc, models, photo, tmp_path, monkeypatch):
-    monkeypatch.setattr(posterior, "_DEFAULT_STEPS", 2)
+def test_agents_get_both_and_guided_pictures_are_marked(sdr_gsc, models, photo, tmp_path):
     arguments = ("--objective", "agent", "--decoder", "mmse,posterior:diffpir", "--weights", models, "--esn0-db", 12)
     out = tmp_path / "run"
-    result = sdr_gsc("send", photo, *arguments, "--cbr", 12, "--task-guidance", 1, "--out", out, "--json").json
+    result = sdr_gsc(
+        "send", photo, *arguments, "--cbr", 12, "--steps", 2, "--task-guidance", 1, "--out", out, "--json"
+    ).json
     assert result["task"]["share"] == 0.5
     plain, guided = result["decoders"]["mmse"], result["decoders"]["posterior:diffpir"]
     assert plain["psnr_db"] > 15

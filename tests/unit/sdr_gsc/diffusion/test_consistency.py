@@ -116,7 +116,7 @@ def test_evaluations_are_counted_as_they_happen(
     result = decoder.decode(reception, generator=torch.Generator().manual_seed(0), on_step=news.append)
     handle.remove()
     assert result.nfe == len(calls) == nfe
-    assert result.picture.shape == (72, 90, 3)
+    assert result.picture.shape == (56, 58, 3)
     assert [step.step for step in news] == list(range(1, len(news) + 1))
 
 

@@ -48,11 +48,11 @@ def test_every_decoder_returns_a_picture_of_the_right_size(
     decoder = open_decoder(name, codec, model_folder, DecoderOptions(steps=3 if name.startswith("posterior") else None))
     result = decoder.decode(reception, generator=_generator(), on_step=news.append)
     assert decoder.name == result.decoder == name
-    assert result.picture.shape == (72, 90, 3)
+    assert result.picture.shape == (56, 58, 3)
     assert result.picture.dtype == np.float32
     assert 0 <= result.picture.min() <= result.picture.max() <= 1
     assert result.standard_deviation is not None
-    assert result.standard_deviation.shape == (72, 90)
+    assert result.standard_deviation.shape == (56, 58)
     assert result.samples is None
     assert result.nfe == nfe == len(news)
 
@@ -66,7 +66,7 @@ def test_the_generator_decides_and_samples_give_a_deviation(
     assert (first.picture == again.picture).all()
     assert (first.picture != other.picture).any()
     assert first.samples is not None
-    assert first.samples.shape == (3, 72, 90, 3)
+    assert first.samples.shape == (3, 56, 58, 3)
     spread = np.sqrt(np.mean(np.var(first.samples, axis=0, ddof=1), axis=-1))
     assert first.standard_deviation == pytest.approx(spread, abs=1e-6)
 
@@ -108,6 +108,13 @@ def test_a_bridge_of_another_codec_is_refused(codec: Codec, model_folder: Path, 
     write_card(replace(card, codec_sha256="cd" * 32), tmp_path)
     with pytest.raises(WeightsError, match="was trained on codec cdcd"):
         open_decoder("refine", codec, tmp_path)
+
+
+def test_opening_draws_nothing_from_the_global_generator(codec: Codec, model_folder: Path) -> None:
+    before = torch.random.get_rng_state()
+    for name in ("refine", "consistency", "posterior", "blind"):
+        open_decoder(name, codec, model_folder)
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_weights_of_another_architecture_are_refused(model_folder: Path, tmp_path: Path) -> None:

@@ -111,14 +111,14 @@ def test_options_that_do_not_exist_are_refused(options: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", _DECODERS)
 def test_without_any_evidence_there_is_a_defined_answer(codec: Codec, model_folder: Path, name: str) -> None:
-    reception = _received(codec, _small(32, 48))
+    reception = _received(codec, _small(16, 32))
     size = reception.symbols.size
     silent = replace(reception, symbols=np.zeros(size, np.complex64), noise_variance=np.full(size, np.inf, np.float32))
     picture = _decode(codec, model_folder, name, silent)
     assert np.isfinite(picture).all()
     if name in ("mmse", "cddm"):
         # Networks at their start correct nothing, so this is the prior's mean, the mean colour everywhere.
-        assert picture == pytest.approx(np.full((32, 48, 3), 0.5), abs=1e-3)
+        assert picture == pytest.approx(np.full((16, 32, 3), 0.5), abs=1e-3)
     # Whatever stands where nothing was heard has no say.
     noise = np.random.default_rng(1).standard_normal((2, size))
     other = replace(silent, symbols=(noise[0] + 1j * noise[1]).astype(np.complex64))

@@ -9,7 +9,7 @@ exactness they have, and their bias to what was measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -113,7 +113,7 @@ def _matrix(rows: int) -> Tensor:
 _EVEN = _problem(2.0 * torch.eye(_SIZE), 0.3, _WHITE)
 _FEW = _problem(_matrix(9), 0.05, _WHITE)
 _UNEVEN = _problem(_matrix(9), 0.05, _COLOURED)
-_SCHEDULE = NoiseSchedule(start=20.0, end=0.003, steps=30)
+_SCHEDULE = NoiseSchedule(start=20.0, end=0.003, steps=20)
 
 
 def _assert_law(draws: Tensor, mean: Tensor, covariance: Tensor) -> None:
@@ -156,7 +156,7 @@ def test_the_law_of_the_levels_tends_to_the_posterior(problem: _Problem) -> None
 
 @pytest.mark.parametrize("problem", [_EVEN, _FEW], ids=["even", "few"])
 def test_daps_draws_from_the_posterior_itself(problem: _Problem) -> None:
-    # No level knows of the one before but through a picture that is an exact draw, so 30 levels leave no deficit.
+    # No level knows of the one before but through a picture that is an exact draw, so 20 levels leave no deficit.
     draws = problem.draws(DapsGuidance(trust=1.0, iterations=11), _SCHEDULE)
     _assert_law(draws, problem.mean, problem.covariance)
 
@@ -165,7 +165,7 @@ def test_langevin_draws_are_biased_by_their_step() -> None:
     # Unadjusted Langevin of step h has the variance c/(1 - h/(2c)) along an axis of variance c: here h ≤ 0.2 of the
     # smallest c, so at most 11 % too much, 5.5 % in deviation.
     guidance = DapsGuidance(trust=1.0, inner="langevin", iterations=40)
-    draws = _EVEN.draws(guidance, NoiseSchedule(start=20.0, end=0.003, steps=30))
+    draws = _EVEN.draws(guidance, _SCHEDULE)
     error = 5 / _DRAWS**0.5
     assert ((draws.mean(0) - _EVEN.mean).abs() < error * _EVEN.deviation).all()
     ratio = draws.std(0) / _EVEN.deviation
@@ -185,9 +185,7 @@ def test_white_guesses_of_the_covariance_are_biased_under_another_prior() -> Non
         MmpsGuidance(iterations=11): (0.0, 0.07),
     }
     for guidance, (least, most) in bounds.items():
-        error = (
-            _UNEVEN.draws(guidance, replace(_SCHEDULE, steps=20), draws=500).mean(0) - _UNEVEN.mean
-        ) / _UNEVEN.deviation
+        error = (_UNEVEN.draws(guidance, _SCHEDULE, draws=500).mean(0) - _UNEVEN.mean) / _UNEVEN.deviation
         assert least < float(error.square().mean().sqrt()) < most, guidance
 
 

@@ -36,7 +36,7 @@ def codec(model_folder: Path) -> Codec:
 @pytest.fixture(scope="module")
 def reception(codec: Codec, soft_picture: np.ndarray) -> Reception:
     """One small picture over the office channel."""
-    prepared = prepare(soft_picture, PictureRequest(Mapping.DIRECT, rate_by_cbr(12)), codec, Transmitter())
+    prepared = prepare(soft_picture, PictureRequest(Mapping.DIRECT, rate_by_cbr(12), levels=16), codec, Transmitter())
     with open_radio("loopback:office?seed=3") as radio:
         received = gather(transfer(prepared, radio, 4e6), Receiver())
     assert received.descriptor == prepared.descriptor
@@ -47,19 +47,19 @@ def reception(codec: Codec, soft_picture: np.ndarray) -> Reception:
 def test_every_solver_respects_what_came_over_the_air(
     codec: Codec, model_folder: Path, reception: Reception, name: str
 ) -> None:
-    decoder = open_decoder(name, codec, model_folder, DecoderOptions(steps=3))
+    decoder = open_decoder(name, codec, model_folder, DecoderOptions(steps=2))
     first, again = (decoder.decode(reception, generator=torch.Generator().manual_seed(7)) for _ in range(2))
     assert np.array_equal(first.picture, again.picture)
     assert first.decoder == name
-    assert first.nfe == (0 if name == "cddm" else 3)
-    assert first.picture.shape == (72, 90, 3)
+    assert first.nfe == (0 if name == "cddm" else 2)
+    assert first.picture.shape == (56, 58, 3)
     likelihood = SymbolLikelihood(codec.encoder, evidence_of(reception))
 
     def fit(picture: np.ndarray) -> float:
         whole = np.pad(picture, ((0, 8), (0, 6), (0, 0)), mode="edge")
         return float(log_likelihood(likelihood, torch.from_numpy(whole).permute(2, 0, 1)[None] * 2 - 1))
 
-    grey = fit(np.full((72, 90, 3), 0.5, np.float32))
+    grey = fit(np.full((56, 58, 3), 0.5, np.float32))
     # The prior is untrained and so are the networks; evidence alone must bring the picture closer to what was heard.
     assert fit(first.picture) > (1.0 if "paper" in name else 0.5) * grey
 
@@ -91,7 +91,7 @@ def test_the_fast_start_of_diffcom_is_the_published_one_at_one_symbol_in_48(
     codec: Codec, soft_picture: np.ndarray
 ) -> None:
     """ā/(1-ā) = (1 + snr)^(5/48): 1.27 at 10 dB; here σ² = (1-ā)/ā."""
-    descriptor = codec.encode(soft_picture[:64, :64], rate_by_cbr(48), 32).descriptor
+    descriptor = codec.encode(np.resize(soft_picture, (64, 64, 3)), rate_by_cbr(48), 32).descriptor
     assert descriptor.n_symbols * 48 == 3 * 64 * 64
     distortion = 2 * Quantizer.of(32).distortion * descriptor.gain**2
     size = descriptor.n_symbols
@@ -120,7 +120,7 @@ def test_confirmation_compares_decodes(codec: Codec, reception: Reception, soft_
 @pytest.mark.parametrize("levels", LEVELS)
 def test_level_posterior_is_bayes(levels: int) -> None:
     quantizer, generator = Quantizer.of(levels), np.random.default_rng(levels)
-    source = generator.standard_normal(200_000).astype(np.float32)
+    source = generator.standard_normal(50_000).astype(np.float32)
     sent = quantizer.values(quantizer.indices(source))
     for noise in (1e-4, 0.05, 1.0):
         heard = sent + noise**0.5 * generator.standard_normal(sent.size).astype(np.float32)
@@ -128,7 +128,9 @@ def test_level_posterior_is_bayes(levels: int) -> None:
         error = sent - mean.numpy()
         # The posterior variance is the error it makes, and no linear estimate does better.
         assert float(np.mean(error**2)) == pytest.approx(float(variance.mean()), rel=0.05, abs=1e-7)
-        assert abs(float(np.mean(error * heard))) < 5e-3
+        # Uncorrelated with what was heard, within five standard errors (and the rounding of float32).
+        product = error.astype(np.float64) * heard
+        assert abs(product.mean()) < 5 * product.std() / product.size**0.5 + 1e-6
         assert float(np.mean(error**2)) < min(noise, np.var(sent)) * 1.01
     edges = (np.arange(levels - 1) + 1 - levels / 2) * quantizer.step
     masses = np.diff(np.concatenate([[0.0], ndtr(edges), [1.0]]))

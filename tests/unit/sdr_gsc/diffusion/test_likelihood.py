@@ -38,18 +38,19 @@ def _true(picture: np.ndarray) -> torch.Tensor:
 
 
 def test_the_residual_of_the_true_picture_is_white(untrained_codec: Codec, soft_picture: np.ndarray) -> None:
-    reception = _noisy(untrained_codec, soft_picture, _variances(30 * 64))
+    reception = _noisy(untrained_codec, soft_picture, _variances(16 * 64))
     likelihood = SymbolLikelihood(untrained_codec.encoder, evidence_of(reception))
     residual = likelihood.residual(_true(soft_picture))
     heard = likelihood.whitening > 0
     assert float(heard.float().mean()) == pytest.approx(0.75)
-    assert float(residual[heard].square().mean()) == pytest.approx(1.0, abs=0.08)
+    count = int(heard.sum())
+    assert float(residual[heard].square().mean()) == pytest.approx(1.0, abs=5 * (2 / count) ** 0.5)
     assert (residual[~heard] == 0).all()
 
 
 def test_it_is_the_formula_of_complex_symbols(untrained_codec: Codec, soft_picture: np.ndarray) -> None:
     """-Σ w |y - s|² with w = 1/(σ² + 2D) in units of mean symbol power 1, evaluated the long way round."""
-    variance = _variances(30 * 64)
+    variance = _variances(16 * 64)
     reception = _noisy(untrained_codec, soft_picture, variance)
     descriptor = reception.descriptor
     assert descriptor is not None
@@ -64,7 +65,7 @@ def test_it_is_the_formula_of_complex_symbols(untrained_codec: Codec, soft_pictu
 
 
 def test_erased_symbols_have_no_say(untrained_codec: Codec, soft_picture: np.ndarray) -> None:
-    evidence = evidence_of(_noisy(untrained_codec, soft_picture, _variances(30 * 64)))
+    evidence = evidence_of(_noisy(untrained_codec, soft_picture, _variances(16 * 64)))
     erased = torch.isinf(evidence.variance)
     other = replace(evidence, latents=torch.where(erased, 7.0, evidence.latents))
     values = [_gradient(untrained_codec, each, soft_picture) for each in (evidence, other)]

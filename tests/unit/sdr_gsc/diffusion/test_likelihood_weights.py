@@ -66,11 +66,14 @@ def test_measured_weights_beat_one_sigma_and_that_beats_none(
 ) -> None:
     seeds = range(6 if name == "mmse" else 2)
     errors = np.empty((len(seeds), len(WEIGHTINGS)))
+    decoders = [
+        open_decoder(name, codec, model_folder, DecoderOptions(steps=2, weighting=weighting))
+        for weighting in WEIGHTINGS
+    ]
     for row, seed in enumerate(seeds):
         picture = _picture(codec, seed)
         reception = _reception(codec, picture, kind, seed)
-        for column, weighting in enumerate(WEIGHTINGS):
-            decoder = open_decoder(name, codec, model_folder, DecoderOptions(steps=2, weighting=weighting))
+        for column, decoder in enumerate(decoders):
             decoded = decoder.decode(reception, generator=torch.Generator().manual_seed(seed)).picture
             errors[row, column] = np.mean((decoded - picture) ** 2)
     measured, one_sigma, none = errors.T
