@@ -17,7 +17,7 @@ __all__ = ["examine"]
 
 _TOP_LEVEL = ("sdr_gsc", "hardware", "calibration", "experiments")
 _DISTRIBUTION = "sdr-gsc"
-_MODELS = ("codec", "refine", "prior")
+_MODELS = ("codec", "refine", "consistency", "prior")
 #: Distribution and its import package; all of them are dependencies.
 _NEEDED = (
     ("numpy", "numpy"),
