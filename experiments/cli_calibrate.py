@@ -41,7 +41,8 @@ def calibrate(
     outside bench.toml it is refused. Whatever ends the command leaves the radio muted, and only whole records.
 
     Args:
-        uris: Addresses of radios whose output reaches their input; each is calibrated by itself.
+        uris: Addresses of radios whose output reaches their input; each is calibrated by itself. A loopback without
+            impaired=SEED gets impaired=1: its faults have to last.
         tx: Address of the sending radio, where another one listens.
         rx: Address of the listening radio.
         what: Procedures: frequency, dc_offset, iq_balance, response, gain, noise, delay, clip, snr; repeat, or a,b.
@@ -61,16 +62,25 @@ def calibrate(
 
     names = split_names(what) or ()
     folder = default_folder() if store is None else store
-    given: list[str | None] = [*uris]
     if check is not None:
         uri, tx, rx = _of_experiment(check, uris, tx, rx)
         return _check(Request(uri, folder, tx, rx, names, bench), as_json=json)
+    given: list[str | None] = [_lasting(uri) for uri in uris]
     if not given and (tx is None and rx is None):
         raise SettingsError("no radio is named; write its address, such as loopback:cabled or pluto:ip:192.168.2.1")
     if given and (tx is not None or rx is not None):
         raise SettingsError("write the address of one radio, or --tx and --rx for two")
     requests = [Request(uri, folder, tx, rx, names, bench, tuple(esn0_db or ()), captures) for uri in (given or [None])]
     return _measure(requests, page, as_json=json)
+
+
+def _lasting(uri: str) -> str:
+    """The address of a simulated radio whose faults last: without a seed they are drawn anew in every exchange."""
+    if not uri.startswith("loopback:") or "impaired=" in uri:
+        return uri
+    address = f"{uri}{'&' if '?' in uri else '?'}impaired=1"
+    print(f"sdr-gsc: {uri} draws its clock and delay anew in every exchange; calibrating {address}", file=sys.stderr)
+    return address
 
 
 def _of_experiment(

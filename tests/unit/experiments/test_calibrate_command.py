@@ -86,7 +86,7 @@ def test_a_table_for_people(tmp_path, capsys):
         ([RADIO, "--tx", RADIO, "--rx", RADIO], "--tx and --rx for two"),
         (["--tx", RADIO], "--tx and --rx go together"),
         ([RADIO, "--what", "sorcery"], "no such procedure"),
-        (["loopback:cabled", "--what", "gain"], "gain is not possible"),
+        (["--tx", "loopback:cabled", "--rx", "loopback:cabled", "--what", "gain"], "gain is not possible"),
         (["loopback:cabled", "--check", "missing.toml"], "there is no missing.toml"),
         (["pluto"], "is not the address of a radio"),
     ],
@@ -97,6 +97,14 @@ def test_wrong_requests_end_in_one_line(arguments, message, tmp_path, capsys):
     assert message in printed.err
     assert len(printed.err.strip().splitlines()) == 1
     assert not (tmp_path / "s").exists()
+
+
+def test_a_simulated_radio_gets_faults_that_last(tmp_path, capsys):
+    asked = "loopback:cabled?noise_dbfs=-42"
+    assert main(["calibrate", asked, "--what", "dc_offset", "--store", str(tmp_path), "--no-captures", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert f"{asked}&impaired=1" in printed.err
+    assert json.loads(printed.out)["environment"]["calibrated"][0]["serial"] == "loopback-1"
 
 
 def experiment(folder, radio):
