@@ -23,6 +23,8 @@ from .store import nearest_record
 
 __all__ = ["CalibratedRadio", "filter_of", "record_name"]
 
+#: Records of one Es/N0, made at different times, differ by less.
+_SAME_ESN0_DB = 1.0
 #: Quantities that change samples, in the directions in which they do.
 _APPLIED = (
     (Quantity.FREQUENCY, Direction.LOOP),
@@ -181,18 +183,29 @@ class CalibratedRadio:
         """
         return self._gain_for(Direction.TRANSMIT, true_db)
 
+    @property
+    def largest_tx_gain_db(self) -> float:
+        """True transmit gain at the largest setting that was measured, relative to the record's reference setting.
+
+        Raises:
+            MissingRecordError: no gain record.
+        """
+        return float(max(self._record(Quantity.GAIN, Direction.TRANSMIT).curve("true_db")))
+
     def rx_gain_for(self, true_db: float) -> float:
         """The same for the receive gain."""
         return self._gain_for(Direction.RECEIVE, true_db)
 
     def tx_gain_for_esn0(self, esn0_db: float) -> float:
-        """Setting of the transmit gain for an Es/N0, from the record of one that was reached, and the gain curve.
+        """Setting of the transmit gain for an Es/N0, from the nearest one that was reached, and the gain curve.
+
+        Distortion and compression grow with the gain, so far from what was reached the curve alone is decibels off.
 
         Raises:
             MissingRecordError: no such records.
             UnreachableError: outside what the gain curve covers.
         """
-        reached = self._record(Quantity.SNR, Direction.LOOP)
+        reached = self._reached(esn0_db)
         at, drive_db = reached.figure("tx_gain_db"), reached.figure("scale_db")
         more_db = esn0_db - reached.figure("esn0_db") + drive_db
         curve = self._record(Quantity.GAIN, Direction.TRANSMIT)
@@ -229,6 +242,20 @@ class CalibratedRadio:
             conditions_of(self._radio, direction),
             now=self._moment,
             expired_too=self._allow_expired,
+        )
+
+    def _reached(self, esn0_db: float) -> Record:
+        """The record of the Es/N0 nearest to one; it was made under the gain that it found, whatever is set now."""
+        made = [record for record in self._records if record.quantity is Quantity.SNR]
+        gaps_db = {id(record): abs(record.figure("esn0_db") - esn0_db) for record in made}
+        nearest_db = min(gaps_db.values(), default=0.0)
+        near = [record for record in made if gaps_db[id(record)] <= nearest_db + _SAME_ESN0_DB]
+        conditions = conditions_of(self._radio, Direction.LOOP)
+        if near:
+            conditions = replace(conditions, gain_db=near[-1].conditions.gain_db)
+        subject = subject_of(self._radio, Direction.LOOP)
+        return nearest_record(
+            near, Quantity.SNR, subject, conditions, now=self._moment, expired_too=self._allow_expired
         )
 
     def _choose(self) -> None:

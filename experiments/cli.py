@@ -104,6 +104,7 @@ def send(
     attempts: int | None = None,
     digital_loopback: Annotated[bool | None, Parameter(negative="")] = None,
     calibration: str | None = None,
+    tx_power_db: Annotated[float | None, Parameter(name=["--tx-power", "--tx-power-db"])] = None,
     mapping: str | None = None,
     cbr: int | None = None,
     levels: int | None = None,
@@ -130,11 +131,12 @@ def send(
         attempts: Exchanges that are tried when the radio fails; 3 by default.
         digital_loopback: Stay inside the radio's chip, where it has such a path (AD9361); nothing is radiated.
         calibration: Folder of records to apply, as sdr-gsc calibrate leaves them.
+        tx_power_db: Transmit power in dB below the largest that was measured, by the gain record of --calibration.
         mapping: direct, coded or classical.
         cbr: Inverse payload channel bandwidth ratio; 24 stands for 1/24.
         levels: Quantizer levels per real dimension (direct): 4, 8, 16 or 32.
         mcs: Modulation and coding scheme (coded, classical).
-        esn0_db: Es/N0 of a simulated channel, of this realization.
+        esn0_db: Es/N0 of a simulated channel, of this realization; a radio with --calibration is driven to it.
         decoder: Decoders that see the reception; refine by default.
         decoding: What the decoders are asked for.
         objective: human (the picture), machine (a task vector alone) or agent (both); human by default.
@@ -149,7 +151,7 @@ def send(
 
     values = dict(
         image=image, radio=radio, tx=tx, rx=rx, bench=bench, attempts=attempts, digital_loopback=digital_loopback,
-        calibration=calibration,
+        calibration=calibration, tx_power_db=tx_power_db,
         mapping=mapping, cbr=cbr, levels=levels, mcs=mcs, esn0_db=esn0_db,
         decoders=split_names(decoder), objective=objective, task_share=task_share,
         task_guidance=task_guidance, seed=seed, weights=weights,

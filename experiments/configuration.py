@@ -99,7 +99,8 @@ class SendSettings(LinkSettings, DecodingSettings):
         attempts: exchanges that are tried when the radio fails.
         digital_loopback: stay inside the radio's chip, where it has such a path; nothing is radiated.
         calibration: folder of records to apply; None applies none.
-        esn0_db: Es/N0 of a simulated channel; None keeps the profile's own.
+        tx_power_db: transmit power relative to the largest that was measured, by the gain record of `calibration`.
+        esn0_db: Es/N0 of a simulated channel, or to be reached by a calibrated radio; None keeps the radio's own.
         decoders: names of the decoders that see the reception.
         seed: everything random follows from it.
         weights: folder with other weights than the shipped ones.
@@ -115,6 +116,7 @@ class SendSettings(LinkSettings, DecodingSettings):
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     digital_loopback: bool = False
     calibration: str | None = None
+    tx_power_db: Annotated[float, Field(ge=-100, le=0)] | None = None
     esn0_db: EsN0Db | None = None
     decoders: Names = ("refine",)
     seed: Seed = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -27,11 +27,14 @@ class Airing:
         radio: address of the radio that sends and listens.
         tx: address of the sender where two radios share the work; `rx` goes with it, and `radio` is not used.
         rx: address of the listener.
-        esn0_db: Es/N0 of a simulated channel; None keeps the radio's own.
+        esn0_db: Es/N0 of a simulated channel; None keeps the radio's own. A radio with its own noise is driven to it,
+            with the gain and snr records of `calibration`.
         bench: what may be transmitted (bench.toml); None looks in the usual places.
         attempts: exchanges that are tried when the radio fails.
         digital_loopback: stay inside the radio's chip, where it has such a path; nothing is radiated.
         calibration: folder of records to apply; None applies none.
+        tx_power_db: transmit power relative to that at the largest gain setting that was measured, with the gain record
+            of `calibration`; None keeps the radio's transmit gain.
     """
 
     radio: str = "loopback:office"
@@ -42,6 +45,7 @@ class Airing:
     attempts: int = 3
     digital_loopback: bool = False
     calibration: str | None = None
+    tx_power_db: float | None = None
 
     @property
     def address(self) -> str:
@@ -54,8 +58,14 @@ class Airing:
         Raises:
             SettingsError: see `open_plain`.
             RadioError: see `open_radio`.
-            CalibrationError: the folder has no records of this radio, all have expired, or one is damaged.
+            CalibrationError: the folder has no records of this radio, all have expired, or one is damaged; power or
+                Es/N0 is outside what was measured.
         """
+        if self.tx_power_db is not None and (self.calibration is None or self._drives):
+            raise SettingsError(
+                "a transmit power is found by gain records, and decides about Es/N0: give --calibration, and leave out "
+                "--esn0-db"
+            )
         radio = self.open_plain(generator)
         if self.calibration is None:
             return radio
@@ -71,10 +81,25 @@ class Airing:
                     f"{self.calibration} has no records of {radio_serial(radio)}; run: sdr-gsc calibrate {radio.uri} "
                     f"--store {self.calibration}"
                 )
-            return CalibratedRadio(radio, records)
+            calibrated = CalibratedRadio(radio, records)
+            if self.tx_power_db is not None:
+                self._drive(calibrated, calibrated.tx_gain_for(calibrated.largest_tx_gain_db + self.tx_power_db))
+            elif self.esn0_db is not None and self._drives:
+                self._drive(calibrated, calibrated.tx_gain_for_esn0(self.esn0_db))
+            return calibrated
         except BaseException:
             radio.close()
             raise
+
+    @staticmethod
+    def _drive(radio: Radio, tx_gain_db: float) -> None:
+        radio.configure(replace(radio.settings, tx_gain_db=tx_gain_db))
+
+    @property
+    def _drives(self) -> bool:
+        """Whether Es/N0 is a matter of the transmit gain: the noise is the radio's own, and records tell how strong."""
+        simulated = self.tx is None and self.radio.startswith("loopback:") and "noise_dbfs=" not in self.radio
+        return self.calibration is not None and self.esn0_db is not None and not simulated
 
     def open_plain(self, generator: np.random.Generator) -> Radio:
         """Open the radio without calibration.
@@ -99,7 +124,7 @@ class Airing:
                 raise SettingsError(
                     f"{self.radio!r} holds a seed, but the run's seed decides about the channel; use --seed"
                 )
-            overrides: dict[str, Any] = {} if self.esn0_db is None else {"esn0_db": self.esn0_db}
+            overrides: dict[str, Any] = {} if self.esn0_db is None or self._drives else {"esn0_db": self.esn0_db}
             return open_radio(self.radio, generator=generator, **overrides)
         self._require_own_noise(self.radio)
         return self._open(self.radio)
@@ -109,8 +134,11 @@ class Airing:
         return None if self.bench is None else Path(self.bench)
 
     def _require_own_noise(self, address: str) -> None:
-        if self.esn0_db is not None:
-            raise SettingsError(f"--esn0-db sets the noise of simulated radios; {address!r} has its own: leave it out")
+        if self.esn0_db is not None and not self._drives:
+            raise SettingsError(
+                f"--esn0-db sets the noise of simulated radios; {address!r} has its own: leave it out, or give the "
+                "records that tell how to reach it (--calibration)"
+            )
 
     def _open(self, uri: str) -> Radio:
         radio = open_radio(uri, bench=self._bench)

@@ -56,7 +56,7 @@ def send(settings: SendSettings, out: Path | None = None, on_step: OnStep = quie
         picture, settings, bench, decoders,
         airing=Airing(
             settings.radio, settings.tx, settings.rx, settings.esn0_db, settings.bench, settings.attempts,
-            settings.digital_loopback, settings.calibration,
+            settings.digital_loopback, settings.calibration, settings.tx_power_db,
         ),
         seeds=seeds, on_step=on_step,
     )  # fmt: skip
