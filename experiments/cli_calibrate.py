@@ -28,6 +28,7 @@ def calibrate(
     rx: str | None = None,
     what: Annotated[list[str] | None, Parameter(name="--what")] = None,
     esn0_db: Annotated[list[float] | None, Parameter(name="--esn0-db")] = None,
+    reference_hz: float | None = None,
     store: Path | None = None,
     check: Path | None = None,
     captures: Annotated[bool, Parameter(name="--captures", negative="--no-captures")] = True,
@@ -48,6 +49,7 @@ def calibrate(
         what: Procedures: frequency, dc_offset, iq_balance, response, gain, noise, delay, clip, snr; repeat, or a,b.
             All that the radio supports by default.
         esn0_db: Es/N0 that snr is to reach; repeat. 0, 10, 20 and 30 dB by default.
+        reference_hz: Frequency of an external tone that frequency listens to; its own transmitter's tone by default.
         store: Folder of records; the user's data folder by default.
         check: Say which records this experiment (TOML) lacks, or has expired ones of, instead of measuring.
         captures: Keep what the records came from, as SigMF beside them.
@@ -70,7 +72,10 @@ def calibrate(
         raise SettingsError("no radio is named; write its address, such as loopback:cabled or pluto:ip:192.168.2.1")
     if given and (tx is not None or rx is not None):
         raise SettingsError("write the address of one radio, or --tx and --rx for two")
-    requests = [Request(uri, folder, tx, rx, names, bench, tuple(esn0_db or ()), captures) for uri in (given or [None])]
+    requests = [
+        Request(uri, folder, tx, rx, names, bench, tuple(esn0_db or ()), captures, reference_hz)
+        for uri in (given or [None])
+    ]
     return _measure(requests, page, as_json=json)
 
 

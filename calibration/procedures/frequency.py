@@ -74,18 +74,20 @@ def measure(radio: Radio, plan: Plan) -> Outcome:
         to_ppm = 1e6 / carrier_hz
         record = _record(radio, plan, track, to_ppm)
         plan.progress("listening to the tone corrected", 0.5)
-        only_clock = [record] if plan.reference_hz is None else []
-        again = _track(CalibratedRadio(radio, only_clock), plan) if only_clock else track
+        again = _track(CalibratedRadio(radio, [record]), plan) if plan.reference_hz is None else None
         plan.progress("done", 1.0)
-    after_hz = again.line.value if only_clock else 0.0
     ratio = track.line.scatter / track.deviation_hz
+    found_ppm, bound_ppm = abs(track.line.value) * to_ppm, track.line.value_deviation * to_ppm
     rows = (
-        row(
+        # A receiver's own error against a reference is known then, and nothing is undone: there is no "after" to judge.
+        row("frequency offset from the reference", "ppm", found_ppm, bound=bound_ppm)
+        if again is None
+        else row(
             "frequency offset",
             "ppm",
-            abs(after_hz) * to_ppm,
-            before=abs(track.line.value) * to_ppm,
-            bound=track.line.value_deviation * to_ppm,
+            abs(again.line.value) * to_ppm,
+            before=found_ppm,
+            bound=bound_ppm,
             target=_TARGET_PPM,
         ),
         row("frequency scatter over its bound", "1", ratio, bound=1.0, target=_TARGET_RATIO),
@@ -101,7 +103,11 @@ def measure(radio: Radio, plan: Plan) -> Outcome:
             Curve("fit", track.times_s, line * to_ppm),
         ),
     )
-    notes = () if rows[0].met else ("the offset is another one in the next transmission: no record can undo it",)
+    notes = (
+        ()
+        if rows[0].met is not False
+        else ("the offset is another one in the next transmission: no record can undo it",)
+    )
     return Outcome((record,), rows, (plot,), {"tone": track.first}, notes)
 
 

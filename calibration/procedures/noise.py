@@ -13,7 +13,7 @@ from sdr_gsc.capture import Capture
 
 from ..errors import InterferenceError
 from ..noise_figure import noise_figure_db, noise_figure_deviation_db
-from ..outcome import Curve, Outcome, Plan, Plot, new_record, row
+from ..outcome import Curve, NoiseSource, Outcome, Plan, Plot, new_record, row
 from ..record import Direction, Plane, Quantity
 from .conduct import applied, conduct, listen
 
@@ -59,7 +59,7 @@ def measure(radio: Radio, plan: Plan) -> Outcome:
         rows = [row("noise floor", "dBFS", floor)]
         plane = Plane.DIGITAL
         if plan.noise_source is not None:
-            figure, spread = _figure(radio, plan)
+            figure, spread = _figure(radio, plan, plan.noise_source)
             values["noise_figure_db"] = figure
             rows.append(row("noise figure", "dB", figure, bound=spread))
             plane = Plane.CONNECTOR
@@ -73,9 +73,7 @@ def measure(radio: Radio, plan: Plan) -> Outcome:
     return Outcome((record,), tuple(rows), (plot,), {"noise": kept}, notes)
 
 
-def _figure(radio: Radio, plan: Plan) -> tuple[float, float]:
-    source = plan.noise_source
-    assert source is not None  # the caller has looked
+def _figure(radio: Radio, plan: Plan, source: NoiseSource) -> tuple[float, float]:
     powers = {}
     known = applied(radio, plan, without=(Quantity.RESPONSE,))
     try:

@@ -42,6 +42,7 @@ class Request:
         bench: what may be transmitted; None looks in the usual places.
         esn0_db: what `snr` is to reach; none takes 0, 10, 20 and 30 dB.
         keep_captures: keep what the records came from, as SigMF beside them.
+        reference_hz: radio frequency of an external tone that `frequency` listens to; None takes the own transmitter.
     """
 
     uri: str | None
@@ -52,6 +53,7 @@ class Request:
     bench: Path | None = None
     esn0_db: tuple[float, ...] = ()
     keep_captures: bool = True
+    reference_hz: float | None = None
 
     def __post_init__(self) -> None:
         if (self.tx is None) != (self.rx is None):
@@ -148,7 +150,12 @@ def calibrate(request: Request, on_stage: OnStage, on_step: Callable[[Step], Non
     ordered(request.what)  # a name that is none is told before a radio is opened
     with opened(request) as radio:
         serial = radio_serial(radio)
-        plan = Plan(settings=radio.settings, progress=on_stage, wanted_esn0_db=request.esn0_db or _ESN0_DB)
+        plan = Plan(
+            settings=radio.settings,
+            progress=on_stage,
+            wanted_esn0_db=request.esn0_db or _ESN0_DB,
+            reference_hz=request.reference_hz,
+        )
         for step in run(radio, request.what, plan, store, with_captures=request.keep_captures):
             if step.outcome is not None:
                 finished.append(Done(step.procedure, step.outcome, step.outcome.records, step.seconds))

@@ -107,6 +107,12 @@ def test_a_simulated_radio_gets_faults_that_last(tmp_path, capsys):
     assert json.loads(printed.out)["environment"]["calibrated"][0]["serial"] == "loopback-1"
 
 
+def test_a_reference_out_of_the_band_is_told(tmp_path, capsys):
+    status = main(["calibrate", RADIO, "--what", "frequency", "--reference-hz", "9e9", "--store", str(tmp_path / "s")])
+    assert status == 1
+    assert "lies outside the band" in capsys.readouterr().err
+
+
 def experiment(folder, radio):
     path = folder / "experiment.toml"
     path.write_text(f'kind = "send"\nimage = "astronaut"\nradio = "{radio}"\n')
