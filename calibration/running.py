@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hardware.errors import LateBurstError, SampleOverflowError, SampleUnderflowError
+from hardware.errors import LateBurstError, RadioTimeoutError, SampleOverflowError, SampleUnderflowError
 from hardware.radio import Radio
 from sdr_gsc.errors import SdrGscError
 
@@ -22,7 +22,7 @@ from .store import Store
 __all__ = ["Step", "run"]
 
 #: What a busy computer may do to a radio in real time.
-_PASSING = (LateBurstError, SampleOverflowError, SampleUnderflowError)
+_PASSING = (LateBurstError, RadioTimeoutError, SampleOverflowError, SampleUnderflowError)
 _ATTEMPTS = 5
 
 
