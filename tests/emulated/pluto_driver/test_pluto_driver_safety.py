@@ -177,6 +177,7 @@ def test_muting_is_allowed_at_any_time(open_pluto):
 CHILD = """
 import signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts its background jobs
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the tests were started with, nohup too
 import numpy as np
 from hardware.registry import open_radio
 from sdr_gsc.capture import Capture
