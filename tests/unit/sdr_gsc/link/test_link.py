@@ -50,7 +50,7 @@ def noisy(samples, seed=0, deviation=0.01):
 @pytest.mark.parametrize("rate", [RATES[0], RATES[5]])
 def test_direct(uri, rate, untrained_codec, soft_picture, receiver):
     request = request_of(Mapping.DIRECT, rate)
-    sent = constellation_points(untrained_codec.encode(soft_picture, rate, 16, picture_id=7, interleaver_seed=77))
+    sent = constellation_points(untrained_codec.encode(soft_picture, rate, 32, picture_id=7, interleaver_seed=77))
     prepared = prepare(soft_picture, request, untrained_codec, Transmitter())
     reception = gather(over_the_air(prepared, uri), receiver)
     assert reception.descriptor == prepared.descriptor
@@ -66,7 +66,7 @@ def test_direct_over_several_frames(untrained_codec, soft_picture, receiver):
     prepared = prepare(soft_picture, request_of(Mapping.DIRECT), untrained_codec, transmitter)
     assert prepared.descriptor.n_frames == 4 == prepared.transmission.n_frames
     reception = gather(over_the_air(prepared, "loopback:office?esn0_db=25&seed=1"), receiver)
-    sent = constellation_points(untrained_codec.encode(soft_picture, RATES[4], 16))
+    sent = constellation_points(untrained_codec.encode(soft_picture, RATES[4], 32))
     assert [report.sequence for report in reception.reports] == [0, 1, 2, 3]
     assert np.isfinite(reception.noise_variance).all()
     assert np.mean(np.abs(reception.symbols - sent) ** 2) < 0.05

@@ -79,7 +79,7 @@ def test_a_lost_frame_costs_no_component(soft_picture, untrained_codec, patches,
 def test_human_is_sent_as_it_always_was(soft_picture, untrained_codec, patches):
     request = PictureRequest(Mapping.DIRECT, RATES[3], picture_id=3)
     prepared = prepare(soft_picture, request, untrained_codec, Transmitter(), patches)
-    symbols = untrained_codec.encode(soft_picture, RATES[3], 16, picture_id=3)
+    symbols = untrained_codec.encode(soft_picture, RATES[3], 32, picture_id=3)
     descriptor = replace(symbols.descriptor, n_frames=prepared.transmission.n_frames)
     assert prepared.descriptor.pack() == descriptor.pack()
     expected = Transmitter().transmit_symbols(constellation_points(symbols), descriptor.pack(), 0)
@@ -98,7 +98,7 @@ def test_what_cannot_be_sent_is_refused(soft_picture, untrained_codec, patches):
 
 def sent_with(descriptor, receiver):
     """A transmission whose headers say what no sender says: is it received?"""
-    indices = Quantizer.of(16).indices(np.random.default_rng(0).standard_normal((descriptor.n_symbols, 2)))
+    indices = Quantizer.of(descriptor.levels).indices(np.random.default_rng(0).standard_normal((descriptor.n_symbols, 2)))
     try:
         _, transmission = prepare_symbols(SemanticSymbols(indices, descriptor), Transmitter())
     except DescriptorError:
@@ -122,7 +122,7 @@ def test_headers_that_no_sender_writes_count_as_lost(soft_picture, untrained_cod
 
 
 def test_sentences_have_rules_of_their_own(soft_picture, untrained_codec, receiver):
-    symbols = untrained_codec.encode(soft_picture, RATES[2], 16)
+    symbols = untrained_codec.encode(soft_picture, RATES[2], 32)
     text = replace(symbols.descriptor, codec_id=TEXT_CODEC_ID, height=1, width=384, rate_index=0, n_symbols=100)
     assert sent_with(text, receiver)
     assert not sent_with(replace(text, n_symbols=32769), receiver)
