@@ -98,7 +98,8 @@ def test_what_cannot_be_sent_is_refused(soft_picture, untrained_codec, patches):
 
 def sent_with(descriptor, receiver):
     """A transmission whose headers say what no sender says: is it received?"""
-    indices = Quantizer.of(descriptor.levels).indices(np.random.default_rng(0).standard_normal((descriptor.n_symbols, 2)))
+    values = np.random.default_rng(0).standard_normal((descriptor.n_symbols, 2))
+    indices = Quantizer.of(descriptor.levels).indices(values)
     try:
         _, transmission = prepare_symbols(SemanticSymbols(indices, descriptor), Transmitter())
     except DescriptorError:
