@@ -86,6 +86,7 @@ class CalibratedRadio:
         self._moment = now
         self.backoff_db = 0.0
         self.records_used: tuple[Record, ...] = ()
+        self._asked: dict[tuple[Quantity, Direction], Record] = {}
         self._serial = radio_serial(radio)
         self._require_same()
         self._choose()
@@ -206,6 +207,7 @@ class CalibratedRadio:
             UnreachableError: outside what the gain curve covers.
         """
         reached = self._reached(esn0_db)
+        self._asked[reached.quantity, reached.subject.direction] = reached
         at, drive_db = reached.figure("tx_gain_db"), reached.figure("scale_db")
         more_db = esn0_db - reached.figure("esn0_db") + drive_db
         curve = self._record(Quantity.GAIN, Direction.TRANSMIT)
@@ -214,6 +216,7 @@ class CalibratedRadio:
 
     def _gain_for(self, direction: Direction, true_db: float) -> float:
         record = self._record(Quantity.GAIN, direction)
+        self._asked[record.quantity, direction] = record
         nominal, true = record.curve("nominal_db"), record.curve("true_db")
         if not true[0] <= true_db <= true[-1]:
             raise UnreachableError(
@@ -265,7 +268,8 @@ class CalibratedRadio:
                 chosen[key] = self._record(*key)
             except MissingRecordError:
                 continue
-        self.records_used = tuple(chosen.values())
+        # What a gain was found by is at work, too, from the configuration on that sets it.
+        self.records_used = (*chosen.values(), *self._asked.values())
         settings = self._radio.settings
 
         def taps(quantity: Quantity, direction: Direction, otherwise: float) -> np.ndarray:

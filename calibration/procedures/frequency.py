@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
+import scipy.fft
 
 from hardware.radio import Radio
 from sdr_gsc.capture import Capture
@@ -207,6 +208,6 @@ def _beside_nothing(piece: np.ndarray, cycles: float) -> np.ndarray:
 
 def _noise_power(piece: np.ndarray, cycles: float) -> float:
     """Of a sample, from cells far above the tone: beyond its skirts, and on the side without constant and image."""
-    spectrum = np.abs(np.fft.fft(piece * np.hanning(piece.size))) ** 2 / (0.375 * piece.size)
+    spectrum = np.abs(scipy.fft.fft(piece * np.hanning(piece.size))) ** 2 / (0.375 * piece.size)
     cell = round(cycles * piece.size)
     return float(np.median(spectrum[np.arange(cell + 512, cell + 2048) % piece.size])) / math.log(2)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import scipy.fft
 
 from hardware.radio import Radio, Range
 from sdr_gsc.capture import Capture
@@ -241,8 +242,8 @@ def _steps(heard: Capture, given: np.ndarray, rate_hz: float) -> tuple[np.ndarra
     power = np.abs(heard.samples[: 2 * period]) ** 2
     folded = power.reshape(2, period).mean(axis=0)
     pattern = np.repeat(np.roll(given, 1) ** 2, _LEVEL_SAMPLES)
-    spectrum = np.fft.fft(folded) * np.conj(np.fft.fft(pattern - pattern.mean()))
-    start = int(np.argmax(np.fft.ifft(spectrum).real))
+    spectrum = scipy.fft.fft(folded) * np.conj(scipy.fft.fft(pattern - pattern.mean()))
+    start = int(np.argmax(scipy.fft.ifft(spectrum).real))
     amplitudes, deviations = np.empty(given.size), np.empty(given.size)
     strongest = heard.samples[start : start + _LEVEL_SAMPLES]
     frequency = estimate_tone(strongest[64:-64], rate_hz).frequency_hz

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import scipy.fft
 
 from hardware.radio import Radio
 from sdr_gsc.capture import Capture
@@ -92,12 +93,12 @@ def _power(heard: Capture) -> float:
     samples = heard.samples.astype(np.complex128)
     samples -= samples.mean()
     pieces = samples[: samples.size // _CELLS * _CELLS].reshape(-1, _CELLS) * np.hanning(_CELLS)
-    spectrum = np.mean(np.abs(np.fft.fft(pieces, axis=1)) ** 2, axis=0)
+    spectrum = np.mean(np.abs(scipy.fft.fft(pieces, axis=1)) ** 2, axis=0)
     spectrum[[0, 1, 2, -1, -2]] = np.median(spectrum)  # beside the constant
     power = float(np.mean(np.abs(samples) ** 2))
     highest = int(np.argmax(spectrum))
     if spectrum[highest] > _LINE_OVER_MEDIAN * float(np.median(spectrum)) and power > _LEAST_POWER:
-        at_hz = np.fft.fftfreq(_CELLS)[highest] * heard.sample_rate_hz
+        at_hz = scipy.fft.fftfreq(_CELLS)[highest] * heard.sample_rate_hz
         above = 10 * math.log10(spectrum[highest] / float(np.median(spectrum)))
         raise InterferenceError(
             f"with the transmitter muted, a signal {above:.0f} dB over the noise stands {at_hz / 1e3:+.1f} kHz from "

@@ -44,7 +44,11 @@ def test_a_radio_with_noise_of_its_own_is_driven_to_an_es_n0(records, esn0_db, c
     asked = ["send", "astronaut", "--radio", RADIO, "--calibration", str(records), "--esn0-db", str(esn0_db)]
     assert main([*asked, "--decoder", "mmse", "--cbr", "96", "--json"]) == 0
     # 0.3 dB of the drive and as much of the receiver's own estimate over one picture's frames.
-    assert json.loads(capsys.readouterr().out)["esn0_db"] == pytest.approx(esn0_db, abs=0.6)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["esn0_db"] == pytest.approx(esn0_db, abs=0.6)
+    named = " ".join(answer["calibration"]["records"])
+    assert "gain-tx" in named
+    assert "snr-loop" in named
 
 
 def test_power_needs_records_and_excludes_an_es_n0(records):
