@@ -35,6 +35,9 @@ _FILTER = 64
 _SPAN_S = 1.0
 #: Distance of the oscillators in sample rates: the image of the image, too, falls on a zero of the filter then.
 _TX_OFFSET = 1 / 32
+#: The tone is looked for where clocks this far off would put it, but never nearer to 0 Hz than a share of its distance.
+_MOST_PPM, _NEAREST_ZERO = 100.0, 0.9
+_TRIES = 5
 #: The tone stands beside the carrier, away from constants and images.
 _TONE = 1 / 16
 
@@ -153,7 +156,7 @@ def _track(radio: CalibratedRadio, plan: Plan) -> _Track:
     every = max(1, int(_SPAN_S * rate_hz / _PIECE / _PIECES))
     pieces, times = [], []
     with sending:
-        first = checked(radio.capture(8 * _PIECE))
+        first, tone = _found(radio, expected_hz)
         with radio.receive_stream(_PIECE) as stream:
             for number, block in enumerate(stream):
                 if number and number % every == 0:
@@ -161,11 +164,24 @@ def _track(radio: CalibratedRadio, plan: Plan) -> _Track:
                     times.append(block.first_sample / rate_hz)
                 if len(pieces) == _PIECES:
                     break
-    try:
-        tone = estimate_tone(first.samples[_PIECE:], rate_hz)
-    except CalibrationError as error:
-        raise NoSignalError(str(error)) from error
     return _analyse(pieces, np.array(times), tone, expected_hz, rate_hz, settings.center_frequency_hz, first)
+
+
+def _found(radio: CalibratedRadio, expected_hz: float) -> tuple[Capture, Tone]:
+    """A capture with the tone in it; a repeated burst may take a moment to be on the air.
+
+    What stands at 0 Hz is the receiver's own constant, however strong: taken for the tone it would pass for a clock
+    that is off by the tone's whole distance from the carrier.
+    """
+    settings = radio.settings
+    span_hz = min(1e-6 * _MOST_PPM * max(settings.center_frequency_hz, 1.0), _NEAREST_ZERO * abs(expected_hz))
+    for _ in range(_TRIES):
+        heard = checked(radio.capture(8 * _PIECE))
+        try:
+            return heard, estimate_tone(heard.samples[_PIECE:], settings.sample_rate_hz, expected_hz, span_hz)
+        except CalibrationError as error:
+            missing = error
+    raise NoSignalError(f"within {span_hz / 1e3:.0f} kHz of {expected_hz / 1e3:+.0f} kHz: {missing}") from missing
 
 
 def _analyse(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from calibration.errors import NoSignalError
 from calibration.outcome import NoiseSource, Plan
 from calibration.procedures import frequency, noise
 from calibration.record import Direction
@@ -43,6 +44,13 @@ class BesideATone(Beside):
     def receive_stream(self, block_samples):
         with self._tone(), self._radio.receive_stream(block_samples) as stream:
             yield stream
+
+
+class Silent(Beside):
+    """Its transmitter is not heard; the receiver's own constant is all there is."""
+
+    def repeat(self, burst):
+        return nullcontext()
 
 
 class BesideADiode(Beside):
@@ -87,6 +95,13 @@ def test_a_reference_that_seems_high_shows_a_receiver_that_is_low(seed):
         row = outcome.rows[0]
         assert row.after == pytest.approx(abs(radio.front_ends[0].clock_ppm), abs=0.02)
         assert row.met is None, "nothing was undone, so nothing can have met a target"
+
+
+def test_the_receivers_own_constant_is_no_tone():
+    with opened(64) as radio:
+        assert radio.front_ends[0].rx.dc_dbfs > -40, "strong enough to be taken for one"
+        with pytest.raises(NoSignalError, match="no tone rises"):
+            frequency.measure(Silent(radio), Plan(settings=radio.settings))
 
 
 @pytest.mark.parametrize("figure_db", [3.0, 8.0])
