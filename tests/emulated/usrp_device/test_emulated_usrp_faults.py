@@ -13,7 +13,7 @@ from hardware.emulation.msgpack_rpc import call
 def healthy(bench):
     """Whether captures and bursts work."""
     captured = bench.uhd.capture(5000)
-    sent = bench.uhd.transmit(5000, after_s=0.05)
+    sent = bench.uhd.transmit(5000, after_s=0.25)
     return (captured["error"], captured["samples"], sent["events"]) == ("none", 5000, ["burst_ack"])
 
 
@@ -82,25 +82,25 @@ def test_burst_in_the_past_is_late_and_dropped(bench):
 
 def test_late_burst_on_request(bench):
     bench.device.faults.tx_late_bursts = 1
-    assert bench.uhd.transmit(20_000, after_s=0.05, n_events=2, timeout_s=0.3)["events"] == ["time_error"]
+    assert bench.uhd.transmit(20_000, after_s=0.25, n_events=2, timeout_s=0.5)["events"] == ["time_error"]
     assert healthy(bench)
 
 
 def test_burst_without_an_end_underflows(bench):
-    assert bench.uhd.transmit(5000, after_s=0.05, end=False)["events"] == ["underflow"]
+    assert bench.uhd.transmit(5000, after_s=0.25, end=False)["events"] == ["underflow"]
     assert not bench.device.state()["transmitting"]
     assert healthy(bench)
 
 
 def test_underrun_on_request(bench):
     bench.device.faults.tx_underruns = 1
-    assert bench.uhd.transmit(20_000, after_s=0.05, n_events=2, timeout_s=0.3)["events"] == ["underflow"]
+    assert bench.uhd.transmit(20_000, after_s=0.25, n_events=2, timeout_s=0.5)["events"] == ["underflow"]
     assert healthy(bench)
 
 
 def test_without_samples_the_host_times_out(bench):
     bench.device.faults.no_samples = True
-    found = bench.uhd.capture(1000, timeout_s=0.2)
+    found = bench.uhd.capture(1000, timeout_s=0.6)
     assert (found["error"], found["samples"]) == ("timeout", 0)
     bench.device.faults.no_samples = False
     assert healthy(bench)
@@ -149,7 +149,7 @@ def test_fault_rate_fails_as_often_as_it_says_and_the_same_every_time(bench):
     outcomes = []
     for _ in range(2):
         bench.device.faults.update({"fault_rate": 0.3, "seed": 5})
-        events = [bench.uhd.transmit(1000, after_s=0.03, timeout_s=0.3)["events"] for _ in range(15)]
+        events = [bench.uhd.transmit(1000, after_s=0.15, timeout_s=0.4)["events"] for _ in range(15)]
         outcomes.append(sum(events, []))
     assert outcomes[0] == outcomes[1]
     assert set(outcomes[0]) == {"burst_ack", "underflow", "time_error"}
@@ -162,7 +162,7 @@ def test_faults_of_captures_by_rate(bench):
     bench.device.faults.update({"fault_rate": 1.0, "seed": 1})
     errors = set()
     for _ in range(8):
-        errors.add(bench.uhd.capture(20_000, timeout_s=0.2)["error"])
+        errors.add(bench.uhd.capture(20_000, timeout_s=0.4)["error"])
         bench.uhd.drain()
     assert errors == {"late", "overflow"}
     bench.device.faults.clear()
@@ -172,7 +172,7 @@ def test_faults_of_captures_by_rate(bench):
 
 def test_faults_from_another_process(bench):
     call(bench.device.rpc_port, "emulation_set_faults", {"tx_late_bursts": 1})
-    assert bench.uhd.transmit(1000, after_s=0.05)["events"] == ["time_error"]
+    assert bench.uhd.transmit(1000, after_s=0.25)["events"] == ["time_error"]
     with pytest.raises(RuntimeError, match="no fault is called nonsense"):
         call(bench.device.rpc_port, "emulation_set_faults", {"nonsense": 1})
 
@@ -182,7 +182,7 @@ def test_captures_after_faults_hold_the_right_samples(bench, generator):
     x = np.exp(2j * np.pi * generator.random(2000)).astype(np.complex64) / 2
     for fault in ("tx_underruns", "tx_late_bursts", "rx_late_captures"):
         setattr(bench.device.faults, fault, 1)
-        bench.burst(x, 4000, lead_s=0.05)
+        bench.burst(x, 4000, lead_s=0.25)
         bench.uhd.drain()
     found = bench.burst(x, 4000, offset_s=1e-4)
     assert np.argmax(np.abs(np.correlate(found["samples"][0], x, "valid"))) == 400 + 123

@@ -142,7 +142,7 @@ class Session:
             found.append(message.event_code.name)
         return found
 
-    def burst(self, samples, n_receive, lead_s=0.1, offset_s=0.0, channels=(0,)):
+    def burst(self, samples, n_receive, lead_s=0.25, offset_s=0.0, channels=(0,)):
         """A timed burst next to a timed capture that begins `offset_s` earlier."""
         rx, tx = self.streamer("rx", channels), self.streamer("tx", channels)
         at_s = self.now() + lead_s
@@ -163,11 +163,13 @@ class Session:
     def transmit(self, n_samples, after_s=None, end=True, n_events=1, timeout_s=1.0):
         """A burst of a constant; `after_s` from now, or untimed."""
         tx = self.streamer("tx", (0,))
+        samples = np.full((1, n_samples), 0.5, np.complex64)
+        # The clock is read last: making many samples takes longer than a short lead.
         at_s = None if after_s is None else self.now() + after_s
-        sent = self.send(tx, np.full((1, n_samples), 0.5), at_s, end)
+        sent = self.send(tx, samples, at_s, end)
         return {"sent": sent, "events": self.events(tx, n_events, timeout_s)}
 
-    def capture(self, n_samples, after_s=0.05, timeout_s=0.5):
+    def capture(self, n_samples, after_s=0.2, timeout_s=0.5):
         rx = self.streamer("rx", (0,))
         self.issue(rx, "num_done", None if after_s is None else self.now() + after_s, n_samples)
         received = self.read(rx, 1, n_samples, timeout_s)
