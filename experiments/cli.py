@@ -16,9 +16,11 @@ from sdr_gsc.errors import SdrGscError
 
 from .cli_bench import bench_app
 from .cli_calibrate import calibrate
-from .cli_console import fail, print_json, print_table, show_progress, split_names, step_listener
+from .cli_console import fail, print_json, print_table, show_progress, split_names
 from .cli_decoding import Decoding
 from .cli_emulate import emulate
+from .cli_engine import EngineChoice
+from .cli_replay import replay
 from .cli_score import score
 from .cli_text import send_text
 from .cli_train import train_app
@@ -33,6 +35,7 @@ app = App(
 )
 app.command(bench_app)
 app.command(train_app)
+app.command(replay)
 app.command(score)
 app.command(send_text)
 app.command(emulate)
@@ -81,7 +84,8 @@ def demo(
         out: Run directory; default: a new one below runs/.
         json: Print one JSON object and nothing else.
     """
-    from .configuration import DemoSettings, checked
+    from .checking import checked
+    from .configuration import DemoSettings
 
     values = dict(
         image=picture, radio=radio, esn0_db=esn0_db, cbr=cbr, mcs=mcs, decoders=split_names(decoder),
@@ -147,7 +151,8 @@ def send(
         out: Leave a run directory there.
         json: Print one JSON object and nothing else.
     """
-    from .configuration import SendSettings, checked
+    from .checking import checked
+    from .configuration import SendSettings
 
     values = dict(
         image=image, radio=radio, tx=tx, rx=rx, bench=bench, attempts=attempts, digital_loopback=digital_loopback,
@@ -170,34 +175,39 @@ def run(
     out: Path | None = None,
     weights: str | None = None,
     calibration: str | None = None,
+    choice: EngineChoice = EngineChoice(),  # noqa: B008
     json: Json = False,
 ) -> int:
-    """Run a configuration: a grid of transmissions, resumed where it was stopped. Exit status 1: not what it expects.
+    """Run a configuration: a plan of trials, resumed where it was stopped. Exit status 1: not what it expects.
 
     Args:
-        config: TOML file, such as experiments/configs/awgn_sweep.toml, or the config.toml of a run.
-        quick: A smaller grid, for a first look.
+        config: TOML file, such as experiments/configs/awgn_sweep.toml, or the folder of a run.
+        quick: A smaller plan, for a first look.
         out: Run directory; default: runs/NAME.
         weights: Folder with other weights than the shipped ones.
         calibration: Folder of records to apply, as sdr-gsc calibrate leaves them.
+        choice: Where trials run.
         json: Print one JSON object and nothing else.
     """
-    from .cli_runs import run_config_command
+    from .cli_campaign import run_command
 
-    return run_config_command(config, quick=quick, out=out, weights=weights, calibration=calibration, as_json=json)
+    return run_command(
+        config, quick=quick, out=out, weights=weights, calibration=calibration, choice=choice, as_json=json
+    )
 
 
 @app.command
-def resume(run: Path, /, *, json: Json = False) -> int:
+def resume(run: Path, /, *, choice: EngineChoice = EngineChoice(), json: Json = False) -> int:  # noqa: B008
     """Go on with a run that was stopped; what is done stays as it is.
 
     Args:
         run: Run directory.
+        choice: Where trials run.
         json: Print one JSON object and nothing else.
     """
-    from .cli_runs import resume_command
+    from .cli_campaign import resume_command
 
-    return resume_command(run, as_json=json)
+    return resume_command(run, choice, as_json=json)
 
 
 @app.command
@@ -207,53 +217,13 @@ def report(run: Path, /) -> int:
     Args:
         run: Run directory.
     """
-    from .procedures.run_directory import RunDirectory
+    from .campaign.run_directory import RunDirectory
     from .reports.report import write_report
 
     with show_progress("drawing"):
         path = write_report(RunDirectory.open(run))
     print(path)
     return 0
-
-
-@app.command
-def replay(
-    capture: Path,
-    /,
-    *,
-    decoder: Decoders = None,
-    reference: Path | None = None,
-    picture: Path | None = None,
-    seed: int = 0,
-    weights: str | None = None,
-    json: Json = False,
-) -> int:
-    """Decode a recording. Exit status 1: nothing was received.
-
-    Args:
-        capture: SigMF recording.
-        decoder: Decoders that see the reception; mmse by default.
-        reference: The picture that was sent, for metrics.
-        picture: Write the first decoder's picture there.
-        seed: Of the decoders.
-        weights: Folder with other weights than the shipped ones.
-        json: Print one JSON object and nothing else.
-    """
-    from sdr_gsc.semantic.picture import load_picture, save_picture
-
-    from .cli_runs import print_answer
-    from .procedures.send import replay as decode_recording
-
-    sent = None if reference is None else load_picture(reference)
-    with show_progress("decoding") as progress:
-        answer = decode_recording(
-            capture, split_names(decoder) or ("mmse",), weights=weights, seed=seed, reference=sent,
-            on_step=step_listener(progress),
-        )  # fmt: skip
-    first = next((found for found in answer.reconstructions.values() if found is not None), None)
-    if picture is not None and first is not None:
-        save_picture(picture, first.picture)
-    return print_answer(answer, as_json=json)
 
 
 @app.command

@@ -44,7 +44,7 @@ def phy(
     """
     from .benchmarks.curves import joined
     from .benchmarks.phy import PARTS, bench_phy
-    from .procedures.environment import describe_environment
+    from .environment import describe_environment
 
     parts = split_names(only)
     if page is not None and parts is not None:
@@ -109,7 +109,7 @@ def decode(
     from .benchmarks.decode_plan import QUICK_EFFORT, plan_of
     from .benchmarks.decode_rows import figure_rows
     from .benchmarks.decode_targets import judged_rows
-    from .procedures.environment import describe_environment
+    from .environment import describe_environment
 
     if quick and effort is not None:
         from sdr_gsc.errors import SettingsError
@@ -152,23 +152,62 @@ def decode(
 
 
 @bench_app.command
-def link(*, weights: str | None = None, side_px: int = 256, repetitions: int = 5, json: Json = False) -> int:
-    """The way of one picture, stage by stage.
+def link(
+    *,
+    radio: str = "loopback:office",
+    emulated: str | None = None,
+    seconds: float = 20.0,
+    decoder: str = "mmse",
+    cbr: int = 24,
+    side_px: int = 256,
+    device: str = "cpu",
+    batch: int = 1,
+    way: str = "auto",
+    pace_hz: float | None = None,
+    soak: float | None = None,
+    fault_rate: float = 0.0,
+    esn0_db: float | None = None,
+    seed: int = 1,
+    weights: str | None = None,
+    rate_hz: float = 4e6,
+    json: Json = False,
+) -> int:
+    """Pictures in, pictures out, over any radio: throughput, latency by stage, loss and quality.
+
+    Pictures go one at a time first, then as fast as the slowest stage lets them, then at the pace of a camera. With
+    --soak there is one long run instead of the last two.
 
     Args:
+        radio: Address of the radio, such as pluto:ip:192.168.2.1.
+        emulated: Start an emulated radio and use that: pluto, ad9361, usrp, soapy.
+        seconds: Of the run as fast as it goes; the one before takes a quarter, the one behind half of it.
+        decoder: Of the receiving end.
+        cbr: Inverse payload CBR.
+        side_px: Side of the pictures; aims hold for 256.
+        device: torch device; with cuda the aims are targets.
+        batch: Most pictures that are decoded at a time (mmse alone); pays on a GPU.
+        way: exchange (a burst for each picture), stream (an endless one), or auto: what is faster here.
+        pace_hz: Pictures per second of the paced run; by default 30, or what the link can do.
+        soak: Seconds of a soak.
+        fault_rate: Probability of faults of an emulated or simulated radio in the soak.
+        esn0_db: Es/N0 of a simulated or emulated channel; 10 by default over loopback.
+        seed: Everything random follows from it.
         weights: Folder with other weights than the shipped ones.
-        side_px: Side of the picture.
-        repetitions: Of each stage; medians are taken.
+        rate_hz: Sample rate of an emulated radio; that of any other stands in its address.
         json: Print one JSON object and nothing else.
     """
-    from .benchmarks.link import bench_link
+    from .benchmarks.link import LinkPlan, bench_link
 
+    plan = LinkPlan(
+        radio=radio, emulated=emulated, seconds=seconds, decoder=decoder, cbr=cbr, side_px=side_px, device=device,
+        batch=batch, way=way, pace_hz=pace_hz, soak_s=soak, fault_rate=fault_rate, esn0_db=esn0_db, seed=seed,
+        weights=weights, rate_hz=rate_hz,
+    )  # fmt: skip
     with show_progress("bench link") as watch:
-        rows = bench_link(
-            weights=weights, side_px=side_px, repetitions=_positive(repetitions),
-            on_step=lambda done, count: watch.advance("bench link", done, count),
-        )  # fmt: skip
-    return _print(rows, {}, torch_threads=True, as_json=json)
+        rows, further = bench_link(
+            plan, on_step=lambda name, done, count: watch.advance(f"bench link: {name}", done, count)
+        )
+    return _print(rows, further, torch_threads=True, as_json=json)
 
 
 @bench_app.command
@@ -210,17 +249,9 @@ def _numbers(given: list[str] | None, option: str, kind: type[_Number]) -> tuple
         raise SettingsError(f"{option} is {','.join(names or ())}; needed numbers") from error
 
 
-def _positive(repetitions: int) -> int:
-    from sdr_gsc.errors import SettingsError
-
-    if repetitions < 1:
-        raise SettingsError(f"repetitions is {repetitions}; needed at least 1")
-    return repetitions
-
-
 def _print(rows: Sequence[Row], further: Mapping[str, object], *, torch_threads: bool, as_json: bool) -> int:
     from .benchmarks.rows import table_json
-    from .procedures.environment import describe_environment
+    from .environment import describe_environment
 
     if as_json:
         print_json(table_json({**describe_environment(torch_threads=torch_threads), **further}, rows))

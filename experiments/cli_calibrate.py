@@ -94,7 +94,8 @@ def _of_experiment(
     """The radio of an experiment, unless another one is named."""
     from sdr_gsc.errors import SettingsError
 
-    from .configuration import SendSettings, read_settings
+    from .configuration import SendSettings
+    from .settings_files import read_settings
 
     settings = read_settings(path)
     if len(uris) > 1:
@@ -103,13 +104,16 @@ def _of_experiment(
         return (uris[0] if uris else None), tx, rx
     if isinstance(settings, SendSettings) and settings.tx is not None:
         return None, settings.tx, settings.rx
-    return settings.radio, None, None
+    radio = getattr(settings, "radio", None)
+    if not isinstance(radio, str):
+        raise SettingsError(f"{path} names no radio; give the address to --check")
+    return radio, None, None
 
 
 def _measure(requests: list[Request], page: Path | None, *, as_json: bool) -> int:
+    from .environment import describe_environment
     from .procedures.calibrating import calibrate as run
     from .procedures.calibration_page import table_rows, write_page
-    from .procedures.environment import describe_environment
 
     found: list[Calibrated] = []
     with show_progress("calibrating") as watch:
@@ -168,8 +172,8 @@ def _say(step: Step) -> None:
 
 
 def _check(request: Request, *, as_json: bool) -> int:
+    from .environment import describe_environment
     from .procedures.calibrating import check_records
-    from .procedures.environment import describe_environment
 
     with show_progress("asking"):
         found = check_records(request)

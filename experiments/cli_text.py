@@ -44,7 +44,8 @@ def send_text(
         seed: Everything random follows from it.
         json: Print one JSON object and nothing else.
     """
-    from .configuration import TextSettings, checked
+    from .checking import checked
+    from .configuration import TextSettings
     from .procedures.sending_text import send_text as send
 
     values = dict(

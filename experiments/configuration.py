@@ -1,47 +1,17 @@
-"""Settings of everything that the command line runs: frozen, checked, and the same in TOML and in flags."""
+"""Settings of single transmissions: frozen, checked, and the same in TOML and in flags."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from sdr_gsc.errors import SettingsError
-from sdr_gsc.phy.coding.mcs import MCS_TABLE
 from sdr_gsc.semantic.objective import Objective, default_task_share
-from sdr_gsc.semantic.rate import rate_by_cbr
 
 from .decoding_settings import DecodingSettings, StrictSettings
+from .fields import EsN0Db, InverseCbr, Levels, MappingName, McsIndex, Names, Seed, TxPowerDb
 
-__all__ = [
-    "AnySettings",
-    "DemoSettings",
-    "ExpectSettings",
-    "GridSettings",
-    "LinkSettings",
-    "QuickSettings",
-    "SendSettings",
-    "SeriesSettings",
-    "SweepSettings",
-    "TextSettings",
-    "checked",
-    "read_settings",
-    "write_settings",
-]
-
-MappingName = Literal["direct", "coded", "classical"]
-Levels = Literal[4, 8, 16, 32]
-McsIndex = Annotated[int, Field(ge=0, lt=len(MCS_TABLE))]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-EsN0Db = Annotated[float, Field(ge=-30, le=80)]
-Names = Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-def _known_rate(inverse_cbr: int) -> int:
-    return rate_by_cbr(inverse_cbr).inverse_cbr
+__all__ = ["DemoSettings", "LinkSettings", "SendSettings", "TextSettings"]
 
 
 class LinkSettings(StrictSettings):
@@ -58,14 +28,12 @@ class LinkSettings(StrictSettings):
     """
 
     mapping: MappingName = "direct"
-    cbr: int = 24
+    cbr: InverseCbr = 24
     levels: Levels = 32
     mcs: McsIndex = 0
     design_esn0_db: Annotated[float, Field(ge=-100, le=100)] = 10.0
     objective: Literal["human", "machine", "agent"] = "human"
     task_share: Annotated[float, Field(ge=0, le=1)] | None = None
-
-    _rate = field_validator("cbr")(_known_rate)
 
     @property
     def has_task(self) -> bool:
@@ -116,7 +84,7 @@ class SendSettings(LinkSettings, DecodingSettings):
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     digital_loopback: bool = False
     calibration: str | None = None
-    tx_power_db: Annotated[float, Field(ge=-100, le=0)] | None = None
+    tx_power_db: TxPowerDb | None = None
     esn0_db: EsN0Db | None = None
     decoders: Names = ("refine",)
     seed: Seed = 0
@@ -185,7 +153,7 @@ class DemoSettings(StrictSettings):
     side_px: Annotated[int, Field(ge=64, le=1024)] = 256
     radio: str = "loopback:office"
     esn0_db: EsN0Db | None = 10.0
-    cbr: int = 24
+    cbr: InverseCbr = 24
     levels: Levels = 32
     mcs: McsIndex = 2
     decoders: Names = ("mmse", "refine", "posterior")
@@ -194,181 +162,3 @@ class DemoSettings(StrictSettings):
     posterior_budget_s: Annotated[float, Field(gt=0, le=3600)] = 18.0
     seed: Seed = 1
     weights: str | None = None
-
-    _rate = field_validator("cbr")(_known_rate)
-
-
-class SeriesSettings(StrictSettings):
-    """One curve of a sweep, or several that share their transmissions.
-
-    Attributes:
-        name: for trial ids and legends.
-        mapping: what crosses the air.
-        levels: quantizer levels per real dimension, for `direct`.
-        mcs: modulation and coding scheme, for `coded` and `classical`.
-        decoders: names; empty measures the radio link alone.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
-    mapping: MappingName = "direct"
-    levels: Levels = 32
-    mcs: McsIndex = 0
-    decoders: tuple[str, ...] = ()
-
-
-class GridSettings(StrictSettings):
-    """What a sweep varies; every combination is a trial.
-
-    Attributes:
-        esn0_db: Es/N0 of a simulated channel; empty keeps the radio's own.
-        cbr: inverse payload channel bandwidth ratios.
-        pictures: paths, or names of photographs of scikit-image.
-        repetitions: transmissions of each combination, each with its own seeds.
-    """
-
-    esn0_db: tuple[EsN0Db, ...] = ()
-    cbr: Annotated[tuple[int, ...], Field(min_length=1)] = (24,)
-    pictures: Names = ("astronaut",)
-    repetitions: Annotated[int, Field(ge=1)] = 1
-
-    @field_validator("cbr")
-    @classmethod
-    def _rates(cls, rates: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(map(_known_rate, rates))
-
-
-class QuickSettings(StrictSettings):
-    """Values that replace those of the grid with ``--quick``."""
-
-    esn0_db: tuple[EsN0Db, ...] | None = None
-    cbr: tuple[int, ...] | None = None
-    pictures: tuple[str, ...] | None = None
-    repetitions: Annotated[int, Field(ge=1)] | None = None
-
-
-class ExpectSettings(StrictSettings):
-    """What the measurement must show for exit status 0.
-
-    Attributes:
-        header_rate: least share of sent headers that arrive right.
-        wrong_headers: most headers that are accepted although nobody sent them.
-    """
-
-    header_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
-    wrong_headers: Annotated[int, Field(ge=0)] | None = None
-
-
-class SweepSettings(DecodingSettings):
-    """A grid of transmissions.
-
-    Attributes:
-        kind: tells configuration files apart.
-        name: heading of the report, and folder under ``runs`` where none is named.
-        radio: address of the radio.
-        calibration: folder of records to apply; None applies none.
-        side_px: photographs of scikit-image are cropped and scaled to squares of this side.
-        seed: run seed; a trial draws from it and its own id alone.
-        grid: what varies.
-        series: the curves.
-        quick: smaller grid for a first look.
-        expect: what must be shown.
-        weights: folder with other weights than the shipped ones.
-    """
-
-    kind: Literal["sweep"] = "sweep"
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
-    radio: str = "loopback:ideal"
-    calibration: str | None = None
-    side_px: Annotated[int, Field(ge=16, le=4096)] = 256
-    seed: Seed = 0
-    grid: GridSettings = GridSettings()
-    series: Annotated[tuple[SeriesSettings, ...], Field(min_length=1)]
-    quick: QuickSettings | None = None
-    expect: ExpectSettings | None = None
-    weights: str | None = None
-
-    @model_validator(mode="after")
-    def _distinct(self) -> SweepSettings:
-        names = [series.name for series in self.series]
-        if len(set(names)) < len(names):
-            raise ValueError(f"series are named {', '.join(names)}; each needs a name of its own")
-        return self
-
-    def resolved(self, *, quick: bool) -> SweepSettings:
-        """The settings that are run: with `quick`, the smaller grid.
-
-        Without a ``[quick]`` table, that is the first, middle and last Es/N0, the first picture, and one repetition.
-        """
-        if not quick:
-            return self.model_copy(update={"quick": None})
-        grid = self.grid
-        levels = grid.esn0_db
-        few = tuple(dict.fromkeys((levels[0], levels[len(levels) // 2], levels[-1]))) if levels else ()
-        update: dict[str, object] = {"esn0_db": few, "pictures": grid.pictures[:1], "repetitions": 1}
-        if self.quick is not None:
-            update = self.quick.model_dump(exclude_none=True)
-        smaller = GridSettings.model_validate(grid.model_dump() | update)
-        return self.model_copy(update={"quick": None, "grid": smaller})
-
-
-AnySettings = SendSettings | DemoSettings | SweepSettings
-_KINDS: dict[str, type[StrictSettings]] = {"send": SendSettings, "demo": DemoSettings, "sweep": SweepSettings}
-_TABLES: dict[str, type[StrictSettings]] = {
-    "grid": GridSettings,
-    "series": SeriesSettings,
-    "quick": QuickSettings,
-    "expect": ExpectSettings,
-}
-Model = TypeVar("Model", bound=StrictSettings)
-
-
-def checked(model: type[Model], values: Mapping[str, object], source: str = "request") -> Model:
-    """Validate values from flags or a file; None stands for what was not given. Mistakes become one SettingsError."""
-    try:
-        return model.model_validate({name: value for name, value in values.items() if value is not None})
-    except ValidationError as error:
-        raise SettingsError(f"{source}: {_one_line(error, model)}") from error
-
-
-def _one_line(error: ValidationError, model: type[StrictSettings]) -> str:
-    parts = []
-    for item in error.errors(include_url=False):
-        place = ".".join(map(str, item["loc"]))
-        if item["type"] == "extra_forbidden":
-            table = _TABLES.get(str(item["loc"][0]), model) if len(item["loc"]) > 1 else model
-            parts.append(f"{place} is not a setting; needed some of {', '.join(table.model_fields)}")
-        elif item["type"] == "missing":
-            parts.append(f"{place} is missing")
-        else:
-            given = "" if isinstance(item["input"], dict | list) else f" is {item['input']!r}"
-            message = item["msg"].removeprefix("Value error, ")
-            if message[1:2].islower():
-                message = message[0].lower() + message[1:]
-            parts.append(f"{place}{given}: {message}" if place else message)
-    return "; ".join(parts)
-
-
-def read_settings(path: Path) -> AnySettings:
-    """Read a configuration file; its ``kind`` says which settings it holds, a sweep where it says nothing.
-
-    Raises:
-        SettingsError: missing, not TOML, or not valid.
-    """
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise SettingsError(f"there is no {path}; needed a configuration such as experiments/configs/*.toml") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} is not a TOML file: {error}") from error
-    kind = values.get("kind", "sweep")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise SettingsError(f"{path}: kind is {kind!r}; needed one of {', '.join(_KINDS)}")
-    settings: AnySettings = checked(_KINDS[kind], values, str(path))  # type: ignore[assignment]
-    return settings
-
-
-def write_settings(path: Path, settings: AnySettings) -> None:
-    """Write settings as TOML that `read_settings` reads back to the same value."""
-    import tomlkit  # only runs write settings
-
-    path.write_text(tomlkit.dumps(settings.model_dump(mode="json", exclude_none=True)), "utf-8")

@@ -1,72 +1,321 @@
-"""How long a picture is on its way from one end to the other, stage by stage."""
+"""Hardware in the loop: pictures in at one end of a link over any radio, and out at the other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import cast
 
-import torch
+import numpy as np
 
-from hardware.registry import open_radio
-from sdr_gsc.diffusion.decoders import open_decoder
-from sdr_gsc.link import PictureRequest, gather, prepare, transfer
+from hardware.radio import Radio
+from hardware.signals import EndingSignals
+from sdr_gsc.errors import SettingsError
+from sdr_gsc.metrics.perceptual import perceptual_distance
 from sdr_gsc.seeding import TrialSeeds
-from sdr_gsc.semantic.descriptor import Mapping
 from sdr_gsc.semantic.rate import rate_by_cbr
 
-from ..procedures.photographs import find_picture
+from ..procedures.airing import Airing
+from ..procedures.photographs import PHOTOGRAPHS, find_picture
 from ..procedures.transmission import Bench
+from .emulated import emulated
+from .link_account import PERCENTILES, percentiles
+from .link_ends import ReceivingEnd, SendingEnd
+from .link_phase import Ends, Outcome, Way, run_phase
+from .link_radio import Faults, FaultyAir, KeptRadio
+from .link_rows import AIM_PICTURES_HZ, Aims, latency_rows, outcome_rows, soak_rows
+from .link_soak import Residue
+from .radio_streams import with_rate
 from .rows import Row, row
-from .timing import interleaved_medians
 
-__all__ = ["bench_link"]
+__all__ = ["EMULATED", "WAYS", "LinkPlan", "bench_link"]
 
-_RATE_HZ = 4e6
+#: Emulated radios: what is asked for, and what stands behind it.
+EMULATED = {"pluto": "pluto", "ad9361": "ad9361", "usrp": "usrp", "soapy": "usrp"}
+WAYS = ("auto", "exchange", "stream")
+_ESN0_DB = 10.0
+#: Share of the sustained rate at which a link is not always busy.
+_PACE = 0.8
+_CLOSED_SHARE, _CLOSED_LONGEST_S, _PACED_SHARE = 0.25, 8.0, 0.5
+_WARMING_PICTURES, _WARMING_S = 3, 60.0
+_ATTEMPTS, _SOAK_ATTEMPTS = 3, 12
+
+OnPart = Callable[[str, int, int], None]
 
 
-def bench_link(
-    *,
-    weights: str | None = None,
-    side_px: int = 256,
-    repetitions: int = 5,
-    on_step: Callable[[int, int], None] = lambda done, count: None,
-) -> list[Row]:
-    """Measure each stage of a `direct` picture at CBR 1/24 over ``loopback:office`` at 10 dB, with `mmse`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPlan:
+    """What is to be measured.
+
+    Attributes:
+        radio: address; not used with `emulated`.
+        emulated: one of `EMULATED`, started for the run; None takes `radio`.
+        seconds: of the run as fast as it goes; the others take a part of it.
+        decoder: see DECODER_NAMES.
+        cbr: inverse payload CBR.
+        side_px: side of the pictures.
+        device: torch device of the models.
+        batch: most pictures that are decoded at a time.
+        way: one of `WAYS`; auto takes streams where exchanges would be the slowest stage.
+        pace_hz: pictures per second of the paced run; None takes 30, or 0.8 of the sustained rate where that is less.
+        soak_s: one long run instead of those as fast as it goes and paced; None for none.
+        fault_rate: probability of faults in it; of a block, burst or capture of an emulated radio, or of an exchange
+            over a simulated one.
+        esn0_db: of a simulated channel; None takes 10 dB over loopback, and the emulated air's own.
+        seed: everything random follows from it.
+        weights: folder of other models than the shipped ones.
+        rate_hz: sample rate of an emulated radio; any other has it in its address.
+
+    Raises:
+        SettingsError: an unknown name, a number out of range, or faults without a soak or for a real radio.
+    """
+
+    radio: str = "loopback:office"
+    emulated: str | None = None
+    seconds: float = 20.0
+    decoder: str = "mmse"
+    cbr: int = 24
+    side_px: int = 256
+    device: str = "cpu"
+    batch: int = 1
+    way: str = "auto"
+    pace_hz: float | None = None
+    soak_s: float | None = None
+    fault_rate: float = 0.0
+    esn0_db: float | None = None
+    seed: int = 1
+    weights: str | None = None
+    rate_hz: float = 4e6
+
+    def __post_init__(self) -> None:
+        if self.emulated is not None and self.emulated not in EMULATED:
+            raise SettingsError(f"cannot emulate {self.emulated!r}; needed one of {', '.join(EMULATED)}")
+        if self.way not in WAYS:
+            raise SettingsError(f"way is {self.way!r}; needed one of {', '.join(WAYS)}")
+        for name, value in (
+            ("seconds", self.seconds),
+            ("soak", self.soak_s),
+            ("pace_hz", self.pace_hz),
+            ("rate_hz", self.rate_hz),
+        ):
+            if value is not None and not 0 < value < float("inf"):
+                raise SettingsError(f"{name} is {value}; needed a positive number")
+        if not 0 <= self.fault_rate < 1:
+            raise SettingsError(f"fault_rate is {self.fault_rate}; needed a probability of 0 or more, below 1")
+        if self.fault_rate and self.soak_s is None:
+            raise SettingsError("faults are part of a soak: give --soak SECONDS, or leave --fault-rate out")
+        if self.fault_rate and not (self.emulated or self.simulated):
+            raise SettingsError(
+                f"faults are made by emulated and simulated radios, not by {self.radio!r}: leave --fault-rate out"
+            )
+        if self.fault_rate and self.simulated and self.way == "stream":
+            raise SettingsError("a simulated radio has faults in exchanges alone: use --way exchange, or --emulated")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the radio is a simulation in this process."""
+        return self.emulated is None and self.radio.startswith("loopback:")
+
+
+def bench_link(plan: LinkPlan, on_step: OnPart = lambda part, done, count: None) -> tuple[list[Row], dict[str, object]]:
+    """Measure a link.
 
     Args:
-        weights: folder with other weights than the shipped ones.
-        side_px: side of the picture.
-        repetitions: of each stage; the medians are taken.
-        on_step: told of finished rounds.
+        plan: what to measure.
+        on_step: told of a run's name, the seconds that have passed, and how many there will be.
+
+    Returns:
+        The rows, and what belongs into the environment.
+
+    Raises:
+        SettingsError: see LinkPlan, `rate_by_cbr` and `open_decoder`.
+        RadioError: the radio failed in a way that passes by no other attempt.
     """
-    bench = Bench.open(weights)
-    picture = find_picture("astronaut", side_px)
-    request = PictureRequest(Mapping.DIRECT, rate_by_cbr(24))
-    prepared = prepare(picture, request, bench.codec, bench.transmitter)
-    seeds = TrialSeeds(1, "bench")
-    decoder = open_decoder("mmse", bench.codec, bench.weights)
-
-    def exchange() -> object:
-        with open_radio("loopback:office", generator=seeds.generator("channel"), esn0_db=10.0) as radio:
-            return transfer(prepared, radio, _RATE_HZ)
-
-    with open_radio("loopback:office", generator=seeds.generator("channel"), esn0_db=10.0) as radio:
-        capture = transfer(prepared, radio, _RATE_HZ)
-    reception = gather(capture, bench.receiver)
-    works: dict[str, Callable[[], object]] = {
-        "encode and modulate": lambda: prepare(picture, request, bench.codec, bench.transmitter),
-        "simulate the air": exchange,
-        "receive": lambda: gather(capture, bench.receiver),
-        "decode (mmse)": lambda: decoder.decode(reception, generator=torch.Generator(bench.codec.device)),
+    load = os.getloadavg()[0]
+    bench = Bench.open(plan.weights, plan.device)
+    seeds = TrialSeeds(plan.seed, "bench link")
+    pictures = [find_picture(name, plan.side_px) for name in PHOTOGRAPHS]
+    ends = Ends(
+        SendingEnd(bench, pictures, rate_by_cbr(plan.cbr)),
+        ReceivingEnd(bench, plan.decoder, seed=seeds.integer("decoder"), batch=plan.batch),
+        window=max(8, 3 * plan.batch),
+    )
+    # Radios are used and opened again in threads, where signals cannot be heeded: they are here, for all of them.
+    signals = EndingSignals()
+    signals.turn_into_exceptions()
+    try:
+        with _opened(plan, seeds) as (address, opened):
+            attempts = _ATTEMPTS if plan.soak_s is None else _SOAK_ATTEMPTS
+            with KeptRadio(opened, attempts) as radio:
+                rows, further = _Runs(plan, ends, radio, seeds, on_step).measure()
+    finally:
+        signals.restore()
+    about = {
+        "radio": f"emulated {plan.emulated}" if plan.emulated else address,
+        "decoder": plan.decoder,
+        "cbr": plan.cbr,
+        "side_px": plan.side_px,
+        "device": plan.device,
+        "batch": plan.batch,
+        "seed": plan.seed,
+        "load": {"at the start": load, "at the end": os.getloadavg()[0]},
     }
-    seconds = interleaved_medians(works, repetitions, on_step)
-    on_air_s = prepared.transmission.n_air_samples / _RATE_HZ
-    rows = [row(f"latency: {name}", value, "s") for name, value in seconds.items()]
-    rows.append(row("time on the air", on_air_s, "s"))
-    rows.append(row("latency: picture to picture, without the simulation", _real(seconds) + on_air_s, "s"))
-    good = sum(report.header_ok for report in reception.reports)
-    rows.append(row("frames received", good / prepared.transmission.n_frames, "share", bound=1.0, target=1.0))
-    return rows
+    return rows, about | further
 
 
-def _real(seconds: dict[str, float]) -> float:
-    return sum(value for name, value in seconds.items() if not name.startswith("simulate"))
+@contextmanager
+def _opened(plan: LinkPlan, seeds: TrialSeeds) -> Iterator[tuple[str, Callable[[], Radio]]]:
+    """The radio's address and what opens it; an emulated one runs meanwhile."""
+    generator = seeds.generator("channel")
+    if plan.emulated is None:
+        esn0_db = plan.esn0_db
+        if esn0_db is None and plan.simulated and "esn0_db=" not in plan.radio:
+            esn0_db = _ESN0_DB
+        airing = Airing(radio=plan.radio, esn0_db=esn0_db)
+        faults = seeds.generator("faults")
+
+        def opened() -> Radio:
+            radio = airing.open_plain(generator)
+            return cast(Radio, FaultyAir(radio, plan.fault_rate, faults)) if plan.fault_rate else radio
+
+        yield plan.radio, opened
+        return
+    kind = EMULATED[plan.emulated]
+    seed = str(seeds.integer("emulator") % 2**31)
+    options = ["--seed", seed]
+    if plan.esn0_db is not None:
+        options += ["--esn0-db", str(plan.esn0_db)]
+    if plan.fault_rate:
+        options += ["--fault", f"fault_rate={plan.fault_rate}"]
+        options += ["--fault", f"{'seed' if kind == 'usrp' else 'fault_seed'}={seed}"]
+    with emulated([kind], *options) as (uri,):
+        address = uri.replace("usrp:", "soapy:driver=uhd,", 1) if plan.emulated == "soapy" else uri
+        airing = Airing(radio=with_rate(address, plan.rate_hz))
+        yield address, lambda: airing.open_plain(generator)
+
+
+class _Runs:
+    """The runs of one measurement, one after the other over one radio."""
+
+    def __init__(self, plan: LinkPlan, ends: Ends, radio: KeptRadio, seeds: TrialSeeds, on_step: OnPart) -> None:
+        self._plan, self._ends, self._radio, self._on_step = plan, ends, radio, on_step
+        self._aims = Aims(plan.side_px, plan.device)
+        self._next_id = seeds.integer("pictures") % 65536
+
+    def measure(self) -> tuple[list[Row], dict[str, object]]:
+        plan = self._plan
+        longest = plan.seconds if plan.soak_s is None else min(plan.seconds, plan.soak_s)
+        closed_s = min(_CLOSED_SHARE * longest, _CLOSED_LONGEST_S)
+        self._run("warming up", "exchange", _WARMING_S, window=1, most=_WARMING_PICTURES)
+        if plan.batch > 1:
+            # Some batches of any size: a GPU prepares each when it first comes.
+            self._run("warming up", "exchange", _WARMING_S, most=3 * plan.batch)
+        closed = self._run("one at a time", "exchange", closed_s, window=1)
+        way, reason = self._chosen(closed)
+        if way == "stream":
+            self._run("warming up", way, _WARMING_S, window=1, most=_WARMING_PICTURES)
+            closed = self._run("one at a time", way, closed_s, window=1)
+        rows = latency_rows("one at a time", closed, self._aims, demanded=False)
+        rows += self._air_rows(closed)
+        further: dict[str, object] = {"way": way, "why": reason}
+        if plan.soak_s is not None:
+            rows += self._soak(way, plan.soak_s, further)
+            return rows, further
+        fastest = self._run("sustained", way, plan.seconds)
+        rows += outcome_rows("sustained", fastest, self._aims, self._distances(fastest), fastest=True)
+        rows += latency_rows("sustained", fastest, self._aims, demanded=False)
+        pace_hz = plan.pace_hz or min(AIM_PICTURES_HZ, _PACE * fastest.pictures_per_s)
+        further |= {"slowest_stage": _slowest(fastest), "waited_at_most": dict(fastest.waited)}
+        if pace_hz > 0:
+            paced = self._run("paced", way, _PACED_SHARE * plan.seconds, pace_hz=pace_hz)
+            rows.append(row("paced: pictures offered per second", pace_hz, "1/s"))
+            rows += outcome_rows("paced", paced, self._aims, self._distances(paced), fastest=False)
+            rows += latency_rows("paced", paced, self._aims, demanded=pace_hz >= AIM_PICTURES_HZ)
+        return rows, further
+
+    def _soak(self, way: Way, seconds: float, further: dict[str, object]) -> list[Row]:
+        self._radio.faults = faults = Faults()
+        before = Residue.now()
+        soak = self._run("soak", way, seconds)
+        after = Residue.now()
+        further |= {
+            "fault_rate": self._plan.fault_rate,
+            "faults": dict(faults.kinds),
+            "slowest_stage": _slowest(soak),
+            "waited_at_most": dict(soak.waited),
+        }
+        return [
+            *outcome_rows("soak", soak, self._aims, self._distances(soak), fastest=False),
+            *soak_rows("soak", soak, faults, before, after),
+            *latency_rows("soak", soak, self._aims, demanded=False),
+        ]
+
+    def _run(
+        self,
+        name: str,
+        way: Way,
+        seconds: float,
+        *,
+        window: int | None = None,
+        pace_hz: float | None = None,
+        most: int | None = None,
+    ) -> Outcome:
+        whole = max(1, round(seconds))
+
+        def on_time(passed_s: float) -> None:
+            if most is None:
+                self._on_step(name, min(int(passed_s), whole), whole)
+
+        self._on_step(name, 0, whole)
+        ends = self._ends if window is None else replace(self._ends, window=window)
+        outcome = run_phase(
+            ends, self._radio, way=way, seconds=seconds, first_id=self._next_id, pace_hz=pace_hz, most=most,
+            on_time=on_time,
+        )  # fmt: skip
+        self._next_id = (self._next_id + outcome.tally.offered) % 65536
+        return outcome
+
+    def _chosen(self, closed: Outcome) -> tuple[Way, str]:
+        """How pictures cross the air from here on, and why."""
+        plan = self._plan
+        if plan.way == "exchange":
+            return "exchange", "asked for"
+        if plan.way == "stream":
+            return "stream", "asked for"
+        if plan.simulated:
+            return "exchange", "a simulated channel is another one for each burst, and takes no time to start"
+        if plan.soak_s is not None:
+            return "exchange", "a burst that failed is sent again"
+        typical = {name: median(values) for name, values in closed.times_s.items() if values}
+        if not typical:
+            return "exchange", "nothing was received to compare by"
+        others = {name: typical[name] for name in ("encode", "receive", "decode")}
+        slowest = max(others, key=lambda name: others[name])
+        figures = f"an exchange takes {1e3 * typical['air']:.0f} ms, {slowest} {1e3 * others[slowest]:.0f} ms"
+        if typical["air"] > others[slowest]:
+            return "stream", f"{figures}: exchanges would be the slowest stage"
+        return "exchange", f"{figures}: exchanges are not the slowest stage"
+
+    def _air_rows(self, closed: Outcome) -> list[Row]:
+        """Time on the air; where the air is simulated, the way of a picture without the simulation."""
+        sending = self._ends.sending
+        samples = sending.bench.transmitter.air_samples(closed.symbols) if closed.symbols else 0
+        on_air_s = samples / self._radio.sample_rate_hz if samples else float("nan")
+        rows = [row("time on the air", on_air_s, "s")]
+        if self._plan.simulated:
+            typical = percentiles(closed.times_s)
+            work_s = sum(typical[name][PERCENTILES[0]] for name in ("encode", "modulate", "receive", "decode"))
+            rows.append(row("latency: picture to picture, without the simulation", work_s + on_air_s, "s"))
+        return rows
+
+    def _distances(self, outcome: Outcome) -> Sequence[float]:
+        return [perceptual_distance(sent, got, device=self._plan.device) for sent, got in outcome.kept]
+
+
+def _slowest(outcome: Outcome) -> str:
+    """The stage that took most of the time."""
+    busy = {name: float(np.sum(values)) for name, values in outcome.times_s.items() if name not in ("waiting", "total")}
+    return max(busy, key=lambda name: busy[name])

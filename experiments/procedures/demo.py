@@ -15,11 +15,12 @@ from sdr_gsc.diffusion.options import DecoderOptions
 from sdr_gsc.seeding import TrialSeeds
 from sdr_gsc.semantic.values import Reception
 
-from ..configuration import DemoSettings, LinkSettings, MappingName
+from ..campaign.run_directory import RunDirectory
+from ..configuration import DemoSettings, LinkSettings
+from ..fields import MappingName
 from .airing import Airing
 from .keeping import keep_capture, keep_pictures, keep_source
 from .photographs import find_picture, is_photograph
-from .run_directory import RunDirectory
 from .scoring import trial_json
 from .transmission import Bench, OnStep, is_received, quietly, send_picture
 
@@ -97,7 +98,8 @@ def run_demo(
         results[mapping] = result
         nfe |= {name: found.nfe for name, found in transmitted.reconstructions.items() if found is not None}
         received |= mapping == "direct" and transmitted.received
-        keep_capture(directory, mapping, transmitted.capture, reports)
+        captures = keep_capture(directory, mapping, transmitted.capture, reports, transmitted.prepared.transmission)
+        trial = {**trial, "captures": list(captures)}
         keep_pictures(directory, mapping, picture, transmitted.reconstructions)
         if mapping not in done:
             directory.append(trial)

@@ -10,12 +10,14 @@ import numpy as np
 
 from sdr_gsc.capture import Capture
 from sdr_gsc.phy.report import FrameReport
-from sdr_gsc.recording.sigmf_reader import read_capture
+from sdr_gsc.phy.transmitter import Transmission
+from sdr_gsc.recording.sigmf_collection import COLLECTION, SentFrame, read_collection, write_collection
+from sdr_gsc.recording.sigmf_reader import META, read_capture
 from sdr_gsc.recording.sigmf_writer import write_capture
 from sdr_gsc.semantic.picture import load_picture, save_picture
 from sdr_gsc.semantic.values import Reconstruction
 
-from .run_directory import RunDirectory
+from ..campaign.run_directory import RunDirectory
 
 __all__ = ["keep_capture", "keep_pictures", "keep_source", "kept_capture", "kept_deviation", "kept_picture"]
 
@@ -29,11 +31,24 @@ def keep_source(directory: RunDirectory, image: Path) -> str:
 
 
 def keep_pictures(
-    directory: RunDirectory, trial: str, sent: np.ndarray, reconstructions: Mapping[str, Reconstruction | None]
+    directory: RunDirectory,
+    trial: str,
+    sent: np.ndarray,
+    reconstructions: Mapping[str, Reconstruction | None],
+    *,
+    sent_name: str = "sent",
 ) -> None:
-    """Write the sent picture and every received one, and the standard deviations that came with them."""
+    """Write the sent picture and every received one, and the standard deviations that came with them.
+
+    Args:
+        directory: of the run.
+        trial: trial id.
+        sent: float32 [H, W, 3] in [0, 1].
+        reconstructions: by decoder.
+        sent_name: of the sent picture's file, where a run sends several.
+    """
     folder = directory.folder("pictures")
-    save_picture(folder / "sent.png", sent)
+    save_picture(folder / f"{sent_name}.png", sent)
     for name, found in reconstructions.items():
         if found is None:
             continue
@@ -55,14 +70,47 @@ def kept_deviation(directory: RunDirectory, trial: str, decoder: str) -> np.ndar
     return np.load(path).astype(np.float32) if path.is_file() else None
 
 
-def keep_capture(directory: RunDirectory, trial: str, capture: Capture, reports: Sequence[FrameReport]) -> None:
-    """Write a capture with an annotation for each frame."""
-    write_capture(directory.folder("captures") / _file_name(trial), capture, reports)
+def keep_capture(
+    directory: RunDirectory,
+    trial: str,
+    capture: Capture,
+    reports: Sequence[FrameReport],
+    sent: Transmission | None = None,
+) -> tuple[str, ...]:
+    """Write a capture with an annotation for each frame, and beside it what was sent, tied together as a collection.
+
+    Args:
+        directory: of the run.
+        trial: trial id.
+        capture: what was received.
+        reports: frames that a receiver found in it.
+        sent: what was transmitted; without it the capture is written alone.
+
+    Returns:
+        Names of the files below the run's folder: the collection, what was sent, what was heard; or the one recording.
+    """
+    target = directory.folder("captures") / _file_name(trial)
+    if sent is None:
+        written: tuple[Path, ...] = (write_capture(target, capture, reports),)
+    else:
+        ends = (*sent.frame_starts[1:], sent.frame_starts[0] + sent.n_air_samples)
+        frames = [
+            SentFrame(start, end - start, sequence)
+            for sequence, (start, end) in enumerate(zip(sent.frame_starts, ends, strict=True))
+        ]
+        reference = Capture(sent.samples, capture.sample_rate_hz, capture.center_frequency_hz)
+        written = write_collection(
+            target, reference, capture, reports, sent_frames=frames, description=f"Transmission {trial!r} of a run"
+        )
+    return tuple(path.relative_to(directory.path).as_posix() for path in written)
 
 
 def kept_capture(directory: RunDirectory, trial: str) -> Capture | None:
-    """The capture of a trial, if it was kept."""
-    path = directory.path / "captures" / f"{_file_name(trial)}.sigmf-meta"
+    """The capture of a trial, if it was kept; of several the first."""
+    base = directory.path / "captures" / _file_name(trial)
+    if base.with_name(base.name + COLLECTION).is_file():
+        return read_collection(base.with_name(base.name + COLLECTION)).received[0].capture
+    path = base.with_name(base.name + META)
     return read_capture(path) if path.is_file() else None
 
 

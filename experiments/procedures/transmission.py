@@ -35,14 +35,18 @@ from .airing import Airing, exchange_over
 
 __all__ = [
     "CLASSICAL",
+    "Aired",
     "Bench",
     "OnStep",
     "Transmitted",
     "decode_all",
     "is_received",
+    "make_ready",
     "nothing_received",
+    "put_on_air",
     "quietly",
     "send_picture",
+    "take_in",
 ]
 
 #: Stands among the decoders for the picture file of the classical mapping.
@@ -155,26 +159,29 @@ def nothing_received(reception: Reception) -> Reception:
     return Reception(None, np.zeros(0, np.complex64), np.zeros(0, np.float32), None, reception.reports)
 
 
-def send_picture(
-    picture: np.ndarray,
-    link: LinkSettings,
-    bench: Bench,
-    decoders: Mapping[str, Decoder],
-    *,
-    airing: Airing,
-    seeds: TrialSeeds,
-    on_step: OnStep = quietly,
-) -> Transmitted:
-    """Encode, transmit, receive, decode.
+@dataclass(frozen=True, slots=True)
+class Aired:
+    """What came back from the air.
+
+    Attributes:
+        capture: what the radio received.
+        radio: address of the radio.
+        failed: exchanges that the radio broke off before the one that succeeded.
+    """
+
+    capture: Capture
+    radio: str
+    failed: tuple[FailedAttempt, ...] = ()
+
+
+def make_ready(picture: np.ndarray, link: LinkSettings, bench: Bench, seeds: TrialSeeds) -> Prepared:
+    """Encode and modulate; the same for the same seeds, so that either end can do it.
 
     Args:
         picture: float32 [H, W, 3] in [0, 1].
         link: how it crosses the air.
         bench: codec and waveform.
-        decoders: by name; the classical mapping needs none.
-        airing: the radio.
-        seeds: all randomness of this trial, with the purposes ``picture``, ``channel`` and ``decoder``.
-        on_step: told of every step of a sampling decoder.
+        seeds: the purpose ``picture`` gives picture id and interleaver.
     """
     draw = seeds.integer("picture")
     request = PictureRequest(
@@ -188,17 +195,59 @@ def send_picture(
         objective=Objective(link.objective),
         task_share=link.task_share,
     )
-    task = bench.task_model() if link.has_task else None
-    prepared = prepare(picture, request, bench.codec, bench.transmitter, task)
+    return prepare(picture, request, bench.codec, bench.transmitter, bench.task_model() if link.has_task else None)
+
+
+def put_on_air(prepared: Prepared, airing: Airing, seeds: TrialSeeds) -> Aired:
+    """Transmit; the purpose ``channel`` of the seeds draws a simulated channel."""
     capture, failed = exchange_over(airing, prepared, seeds.generator("channel"))
-    reception = gather(capture, bench.receiver)
+    return Aired(capture, airing.address, failed)
+
+
+def take_in(
+    aired: Aired,
+    prepared: Prepared,
+    link: LinkSettings,
+    bench: Bench,
+    decoders: Mapping[str, Decoder],
+    seeds: TrialSeeds,
+    on_step: OnStep = quietly,
+) -> Transmitted:
+    """Receive and decode; the purpose ``decoder`` of the seeds draws the decoders' noise.
+
+    Args:
+        aired: of the transmission, or of its recording.
+        prepared: what was sent; only whose picture it is, and figures, depend on it.
+        link: how it crossed the air.
+        bench: codec and waveform.
+        decoders: by name; the classical mapping needs none.
+        seeds: of the trial.
+        on_step: told of every step of a sampling decoder.
+    """
+    reception = gather(aired.capture, bench.receiver)
     if reception.descriptor != prepared.descriptor:
         # Somebody else's picture on the same frequency is not this one.
         reception = nothing_received(reception)
     reconstructions = decode_all(reception, link.mapping, decoders, seeds, bench.codec.device, on_step)
     return Transmitted(
-        prepared, capture, reception, reconstructions, airing.address, failed, task=task, objective=link.objective
-    )
+        prepared, aired.capture, reception, reconstructions, aired.radio, aired.failed,
+        task=bench.task_model() if link.has_task else None, objective=link.objective,
+    )  # fmt: skip
+
+
+def send_picture(
+    picture: np.ndarray,
+    link: LinkSettings,
+    bench: Bench,
+    decoders: Mapping[str, Decoder],
+    *,
+    airing: Airing,
+    seeds: TrialSeeds,
+    on_step: OnStep = quietly,
+) -> Transmitted:
+    """Encode, transmit, receive, decode; see `make_ready`, `put_on_air`, `take_in`."""
+    prepared = make_ready(picture, link, bench, seeds)
+    return take_in(put_on_air(prepared, airing, seeds), prepared, link, bench, decoders, seeds, on_step)
 
 
 def decode_all(

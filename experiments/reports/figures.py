@@ -131,9 +131,13 @@ def draw_curves(folder: Path, trials: Iterable[dict[str, object]], name: str) ->
     """
     by_rate: dict[int, list[dict[str, object]]] = defaultdict(list)
     for trial in trials:
-        air = trial.get("air")
-        if isinstance(air, dict) and trial.get("requested_esn0_db") is not None:
-            by_rate[int(air["cbr_inverse"])].append(trial)
+        # What was chosen, or in runs that did not say so, what was sent.
+        values, air = trial.get("values"), trial.get("air")
+        cbr = (
+            values.get("cbr") if isinstance(values, dict) else air.get("cbr_inverse") if isinstance(air, dict) else None
+        )
+        if isinstance(cbr, int) and trial.get("requested_esn0_db") is not None:
+            by_rate[cbr].append(trial)
     drawn = []
     for cbr, found in sorted(by_rate.items()):
         for metric, label, better in METRICS:
@@ -159,7 +163,7 @@ def collect(trials: Iterable[dict[str, object]], metric: str) -> dict[str, dict[
         if not isinstance(decoders, dict):
             continue
         for decoder, figures in decoders.items():
-            curve = str(trial["series"]) if decoder == "classical" else f"{trial['series']} · {decoder}"
+            curve = _curve(trial, decoder)
             value = figures.get(metric)
             if value is None and isinstance(lost := trial.get("if_lost"), dict) and not trial["received"]:
                 value = lost.get(metric)
@@ -169,6 +173,16 @@ def collect(trials: Iterable[dict[str, object]], metric: str) -> dict[str, dict[
         curve: {level: np.array([_mean(values) for values in by.values()]) for level, by in sorted(levels.items())}
         for curve, levels in found.items()
     }
+
+
+def _curve(trial: Mapping[str, object], decoder: str) -> str:
+    """Series, decoder where there is one, and what the grid varies beyond Es/N0, rate and picture."""
+    values = trial.get("values")
+    known = {"series", "cbr", "esn0_db", "picture", "repetition"}
+    further = (
+        [f"{axis} {value}" for axis, value in values.items() if axis not in known] if isinstance(values, dict) else []
+    )
+    return " · ".join((str(trial["series"]), *(() if decoder == "classical" else (decoder,)), *further))
 
 
 def _mean(values: list[float]) -> float:

@@ -81,12 +81,14 @@ class Page:
         summary: (name, value) pairs at the top.
         sections: in order.
         footer: last line.
+        command: what made the figures; it stands below each.
     """
 
     title: str
     summary: tuple[tuple[str, str], ...]
     sections: Sequence[Section] = field(default_factory=tuple)
     footer: str = ""
+    command: str = ""
 
 
 def render(page: Page) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,15 +13,16 @@ from sdr_gsc.link import gather
 from sdr_gsc.phy.report import FrameReport
 from sdr_gsc.semantic.picture import load_picture
 
-from ..configuration import DemoSettings, SendSettings, SweepSettings
+from ..campaign.run_directory import RunDirectory
+from ..campaign.settings import CampaignSettings
+from ..configuration import DemoSettings, SendSettings
 from ..procedures.keeping import kept_capture, kept_deviation, kept_picture
-from ..procedures.run_directory import RunDirectory
 from ..procedures.scoring import measured_reports, sent_points
 from ..procedures.tasking import has_task
 from ..procedures.transmission import Bench
+from .campaign_report import write_campaign_report
 from .figures import Drawn, draw_link, draw_pictures, draw_uncertainty
 from .page import Facts, Image, Page, Section, Table, render
-from .sweep_sections import sweep_sections
 from .wording import decimal, decoder_label, fate, metric_lines
 
 __all__ = ["metrics_table", "write_report"]
@@ -36,26 +38,22 @@ def write_report(directory: RunDirectory) -> Path:
         RecordingError: a trial or a capture is damaged.
     """
     settings = directory.settings()
+    if isinstance(settings, CampaignSettings):
+        from ..campaign.kinds import study_of
+
+        return write_campaign_report(directory, settings, study_of(settings))
     trials = directory.trials()
-    environment = json.loads(directory.environment.read_text("utf-8")) if directory.environment.is_file() else {}
-    if isinstance(settings, SweepSettings):
-        title = settings.name
-        summary: tuple[tuple[str, str], ...] = (
-            ("radio", settings.radio),
-            ("trials", str(len(trials))),
-            ("seed", str(settings.seed)),
-        )
-        sections = sweep_sections(directory, settings, trials)
-    else:
-        title = "One picture over the air" if settings.kind == "send" else "One photograph, every decoder"
-        summary = _summary(settings.radio, settings.esn0_db, settings.seed, trials)
-        sections = _picture_sections(directory, trials, settings)
+    environment = directory.described()
+    title = "One picture over the air" if settings.kind == "send" else "One photograph, every decoder"
+    summary = _summary(settings.radio, settings.esn0_db, settings.seed, trials)
+    sections = _picture_sections(directory, trials, settings)
     sections += [
         Section("Settings", (Facts(directory.config.read_text("utf-8").strip()),), folded=True),
         Section("Environment", (Facts(json.dumps(environment, indent=2)),), folded=True),
     ]
     version = str(environment.get("packages", {}).get("sdr-gsc") or "")
-    page = Page(title, summary, sections, f"sdr-gsc {version}".strip())
+    command = shlex.join(map(str, environment.get("command") or ("sdr-gsc", "resume", str(directory.path))))
+    page = Page(title, summary, sections, f"sdr-gsc {version}".strip(), command)
     directory.report.write_text(render(page), "utf-8")
     return directory.report
 

@@ -50,7 +50,7 @@ def without_timings(trials):
 
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(sdr_gsc, models, config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    outcome = sdr_gsc("run", config, "--weights", models, "--out", whole, "--json")
+    outcome = sdr_gsc("run", config, "--weights", models, "--out", whole, "--workers", "0", "--json")
     assert outcome.status == 0
     assert outcome.json["trials"] == 8
     assert outcome.json["received"] == 4
@@ -63,20 +63,20 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(sdr_gsc, models, confi
     data = (whole / "trials.jsonl").read_bytes().splitlines(keepends=True)
     # Finished in another order, and killed in the middle of a line.
     (killed / "trials.jsonl").write_bytes(data[4] + data[1] + data[2][:100])
-    outcome = sdr_gsc("resume", killed, "--json")
+    outcome = sdr_gsc("resume", killed, "--workers", "0", "--json")
     assert outcome.status == 0
     resumed = lines(killed)
     assert [trial["trial"] for trial in resumed[:2]] == [json.loads(data[4])["trial"], json.loads(data[1])["trial"]]
     assert without_timings(resumed) == without_timings(trials)
 
-    again = sdr_gsc("run", config, "--weights", models, "--out", whole, "--json")
+    again = sdr_gsc("run", config, "--weights", models, "--out", whole, "--workers", "0", "--json")
     assert again.json["trials"] == 8
     assert lines(whole) == trials
 
 
 def test_the_report_tells_the_cliff(sdr_gsc, models, config, tmp_path):
     run = tmp_path / "run"
-    assert sdr_gsc("run", config, "--weights", models, "--out", run).status == 0
+    assert sdr_gsc("run", config, "--weights", models, "--out", run, "--workers", "0").status == 0
     text = (run / "report.html").read_text("utf-8")
     for word in ("direct · mmse", "classical", "Means", "headers right", "8 of 8"):
         assert word in text

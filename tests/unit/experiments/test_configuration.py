@@ -6,19 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.configuration import (
-    DemoSettings,
-    GridSettings,
-    QuickSettings,
-    SendSettings,
-    SeriesSettings,
-    SweepSettings,
-    checked,
-    read_settings,
-    write_settings,
-)
+from experiments.checking import checked
+from experiments.configuration import DemoSettings, SendSettings
 from experiments.procedures.locating import located
-from experiments.procedures.sweep import plan
+from experiments.settings_files import read_settings, write_settings
+from experiments.sweeps.planning import plan
+from experiments.sweeps.settings import GridSettings, SeriesSettings, SweepSettings
 from sdr_gsc.errors import SettingsError
 
 CONFIGS = sorted((Path(__file__).parents[3] / "experiments/configs").glob("*.toml"))
@@ -70,7 +63,7 @@ def test_quick_values_replace_those_of_the_grid():
         name="x",
         grid=GridSettings(esn0_db=(0, 10), repetitions=100),
         series=(SeriesSettings(name="a"),),
-        quick=QuickSettings(repetitions=3),
+        quick={"repetitions": 3},
     )
     assert settings.resolved(quick=True).grid == GridSettings(esn0_db=(0, 10), repetitions=3)
 

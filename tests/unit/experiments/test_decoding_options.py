@@ -8,7 +8,9 @@ from typing import get_args
 import pytest
 
 from experiments.cli_decoding import Decoding
-from experiments.configuration import SendSettings, SeriesSettings, SweepSettings, read_settings, write_settings
+from experiments.configuration import SendSettings
+from experiments.settings_files import read_settings, write_settings
+from experiments.sweeps.settings import SeriesSettings, SweepSettings
 from experiments.decoding_settings import DecodingSettings
 from experiments.procedures.send import send
 from sdr_gsc.diffusion.early_start import START_RULES

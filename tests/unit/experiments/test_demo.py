@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from experiments.configuration import DemoSettings, read_settings
+from experiments.configuration import DemoSettings
+from experiments.settings_files import read_settings
 from experiments.procedures import demo
 from experiments.procedures.transmission import Bench
 
@@ -45,7 +46,8 @@ def test_the_run_directory_is_whole(shown):
     out, _ = shown
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     wanted = {"config.toml", "environment.json", "trials.jsonl", "report.html", "pictures/sent.png"}
-    wanted |= {f"captures/{mapping}.sigmf-{part}" for mapping in demo.DEMO_MAPPINGS for part in ("meta", "data")}
+    kept = ("sigmf-collection", "tx.sigmf-meta", "tx.sigmf-data", "rx.sigmf-meta", "rx.sigmf-data")
+    wanted |= {f"captures/{mapping}.{part}" for mapping in demo.DEMO_MAPPINGS for part in kept}
     wanted |= {f"pictures/{name}.png" for name in ("direct.mmse", "direct.refine", "direct.posterior")}
     figures = ("constellation", "spectrum", "channel", "evm", "frames", "posterior.uncertainty")
     wanted |= {f"figures/direct.{figure}{suffix}" for figure in figures for suffix in (".png", ".svg")}

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from experiments.configuration import SendSettings, SeriesSettings, SweepSettings
+from experiments.configuration import SendSettings
+from experiments.sweeps.settings import SeriesSettings, SweepSettings
 from experiments.procedures.locating import located
 from sdr_gsc.diffusion.plugins.guided_unet import GuidedShape, GuidedUNet
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from experiments.campaign.run_directory import RunDirectory
 from experiments.configuration import DemoSettings
-from experiments.procedures.run_directory import RunDirectory
 from sdr_gsc.errors import RecordingError, SettingsError
 
 

@@ -113,7 +113,7 @@ def test_a_run_directory_can_be_run_again_from_itself(sdr_gsc, models, photo, tm
     out = tmp_path / "run"
     arguments = ("--decoder", "mmse", "--weights", models, "--esn0-db", 12)
     first = sdr_gsc("send", photo, *arguments, "--out", out, "--json").json
-    for name in ("config.toml", "environment.json", "trials.jsonl", "report.html", "captures/send.sigmf-meta"):
+    for name in ("config.toml", "environment.json", "trials.jsonl", "report.html", "captures/send.sigmf-collection"):
         assert (out / name).is_file()
     for suffix in (".png", ".svg"):
         assert (out / "figures" / f"send.constellation{suffix}").is_file()
@@ -131,7 +131,7 @@ def test_a_run_directory_can_be_run_again_from_itself(sdr_gsc, models, photo, tm
 def test_a_recording_gives_what_the_transmission_gave(sdr_gsc, models, photo, tmp_path):
     arguments = ("--decoder", "mmse", "--weights", models)
     sent = sdr_gsc("send", photo, *arguments, "--out", tmp_path / "run", "--json").json
-    recording = tmp_path / "run/captures/send.sigmf-meta"
+    recording = tmp_path / "run/captures/send.rx.sigmf-meta"
     picture = tmp_path / "received.png"
     outcome = sdr_gsc("replay", recording, *arguments, "--reference", photo, "--picture", picture, "--json")
     assert outcome.status == 0

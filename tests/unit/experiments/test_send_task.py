@@ -53,7 +53,7 @@ def test_agents_get_both_and_guided_pictures_are_marked(sdr_gsc, models, photo, 
     assert trial["task"] == result["task"]
     assert trial["air"]["payload_bytes"] is None
     replayed = sdr_gsc(
-        "replay", out / "captures/send.sigmf-meta", "--weights", models, "--reference", photo, "--json"
+        "replay", out / "captures/send.rx.sigmf-meta", "--weights", models, "--reference", photo, "--json"
     ).json
     assert replayed["cbr_payload"] == result["cbr_payload"]
     assert {**replayed["task"], "objective": "agent", "pictures_agree": {}} == {**result["task"], "pictures_agree": {}}

@@ -68,7 +68,7 @@ def _cpu_model() -> str:
 
 
 def _git() -> dict[str, object] | None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None
     try:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from ..configuration import SweepSettings
-from ..procedures.run_directory import RunDirectory
-from ..procedures.sweep import header_totals, plan, shortfalls
-from .figures import METRICS, collect, draw_curves
-from .page import Image, Section, Table
-from .wording import decimal
+from ..campaign.run_directory import RunDirectory
+from ..campaign.study import Line
+from ..reports.figures import METRICS, collect, draw_curves
+from ..reports.page import Image, Section, Table
+from ..reports.wording import decimal
+from .headers import header_totals, shortfalls
+from .settings import SweepSettings
 
 __all__ = ["sweep_sections"]
 
 
-def sweep_sections(
-    directory: RunDirectory, settings: SweepSettings, trials: tuple[dict[str, object], ...]
-) -> list[Section]:
+def sweep_sections(directory: RunDirectory, settings: SweepSettings, trials: Sequence[Line]) -> list[Section]:
     """Curves, a table of means, and what became of the headers."""
     sections = []
     drawn = draw_curves(directory.folder("figures"), trials, settings.name)
@@ -25,7 +26,7 @@ def sweep_sections(
         images = tuple(Image(item.caption, item.path, (item.caption,), wide=True) for item in drawn)
         sections.append(Section("Curves", images, text))
         sections.append(Section("Means", (_means(trials),)))
-    sections.append(Section("The link", (_link_table(trials, len(plan(settings))),)))
+    sections.append(Section("The link", (_link_table(trials),)))
     missed = shortfalls(trials, settings.expect)
     if settings.expect is not None:
         verdict = "; ".join(missed) or "Everything that the configuration expects is shown."
@@ -33,7 +34,7 @@ def sweep_sections(
     return sections
 
 
-def _means(trials: tuple[dict[str, object], ...]) -> Table:
+def _means(trials: Sequence[Line]) -> Table:
     related = tuple(trial for trial in trials if trial.get("requested_esn0_db") is not None)
     by_metric = {metric: collect(related, metric) for metric, _, _ in METRICS}
     rows = []
@@ -48,11 +49,10 @@ def _means(trials: tuple[dict[str, object], ...]) -> Table:
     return Table(("curve", "Es/N0 (dB)", "PSNR (dB)", "MS-SSIM", "perceptual ↓", "repetitions"), tuple(rows))
 
 
-def _link_table(trials: tuple[dict[str, object], ...], planned: int) -> Table:
+def _link_table(trials: Sequence[Line]) -> Table:
     sent, right, wrong = header_totals(trials)
     received = sum(bool(trial["received"]) for trial in trials)
     rows: list[tuple[str, ...]] = [
-        ("trials finished", f"{len(trials)} of {planned}"),
         ("pictures of which anything arrived", f"{received} of {len(trials)}"),
         ("headers right", f"{right} of {sent}" + (f" ({right / sent:.2%})" if sent else "")),
         ("headers accepted that nobody sent", str(wrong)),
@@ -68,7 +68,7 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _errors(trials: tuple[dict[str, object], ...], key: str) -> np.ndarray:
+def _errors(trials: Sequence[Line], key: str) -> np.ndarray:
     found: list[float] = []
     for trial in trials:
         truth, measured = trial.get("truth"), trial.get(key)

@@ -1,0 +1,53 @@
+"""Trials in this very process, one after the other: for tests, debuggers and single trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .engine import Outcome
+from .failing import failure_of
+from .run_directory import RunDirectory
+from .study import RunTrial, Study, Trial
+
+__all__ = ["InlineEngine"]
+
+
+class InlineEngine:
+    """No worker; see `Engine`. What kills a trial here kills the run, which can be resumed.
+
+    Args:
+        study: what runs.
+        out: its folder.
+    """
+
+    def __init__(self, study: Study, out: RunDirectory) -> None:
+        self._study = study
+        self._out = out
+        self._run: RunTrial | None = None
+        self._trial: Trial | None = None
+
+    def __enter__(self) -> InlineEngine:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._run = None
+
+    def free(self) -> int:
+        """See `Engine.free`."""
+        return 0 if self._trial else 1
+
+    def submit(self, trial: Trial) -> None:
+        """See `Engine.submit`."""
+        self._trial = trial
+
+    def wait(self) -> Sequence[Outcome]:
+        """Run the trial that was submitted."""
+        trial, self._trial = self._trial, None
+        if trial is None:
+            return ()
+        try:
+            if self._run is None:
+                self._run = self._study.open(self._out)
+            return (Outcome(trial, self._run(trial)),)
+        except Exception as error:  # whatever a trial does costs that trial alone
+            return (Outcome(trial, failure=failure_of(error)),)

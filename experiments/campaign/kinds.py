@@ -1,0 +1,24 @@
+"""Which study runs which settings."""
+
+from __future__ import annotations
+
+from sdr_gsc.errors import SettingsError
+
+from ..settings_files import AnySettings
+from ..sweeps.settings import SweepSettings
+from .study import Study
+
+__all__ = ["study_of"]
+
+
+def study_of(settings: AnySettings) -> Study:
+    """The study of a campaign's settings; only its own modules are loaded.
+
+    Raises:
+        SettingsError: single transmissions, which are no campaign.
+    """
+    if isinstance(settings, SweepSettings):
+        from ..sweeps.study import SweepStudy
+
+        return SweepStudy(settings)
+    raise SettingsError(f"{type(settings).__name__} describes one transmission, not a campaign")

@@ -1,0 +1,159 @@
+"""Commands that run campaigns: what a configuration file describes, from its start or from where it was stopped."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from sdr_gsc.errors import SettingsError
+
+from .campaign.run_directory import RunDirectory
+from .campaign.running import Progress, planned, run_campaign
+from .campaign.settings import CampaignSettings
+from .campaign.sharding import Shard
+from .campaign.study import Study
+from .cli_console import Watch, print_json, print_table, show_progress
+from .cli_engine import EngineChoice
+from .configuration import DemoSettings, SendSettings
+from .procedures.locating import located
+from .settings_files import AnySettings, read_settings
+
+__all__ = ["fresh_folder", "resume_command", "run_command"]
+
+
+def run_command(
+    config: Path,
+    *,
+    quick: bool,
+    out: Path | None,
+    choice: EngineChoice,
+    as_json: bool,
+    weights: str | None = None,
+    calibration: str | None = None,
+) -> int:
+    """Whatever a configuration file, or the run that was made of one, describes."""
+    if config.is_dir():
+        config = config / "config.toml"
+    given = located(read_settings(config), config.parent)
+    settings = _overridden(given, config, weights=weights, calibration=calibration)
+    if isinstance(settings, CampaignSettings):
+        resolved = settings.resolved(quick=quick)
+        path = out or Path("runs") / settings.name
+        _study_and_plan(resolved)
+        directory = RunDirectory.create(path, resolved, command=_command_line(config, path, quick=quick))
+        return _go(directory, resolved, choice, as_json=as_json)
+    if quick:
+        raise SettingsError(f"{config} describes one transmission; --quick is for grids: leave it out")
+    from .cli_runs import run_demo_command, run_send_command
+
+    target = out or fresh_folder(settings.kind)
+    if isinstance(settings, SendSettings):
+        return run_send_command(settings, target, as_json=as_json)
+    return run_demo_command(settings, target, as_json=as_json)
+
+
+def _overridden(settings: AnySettings, config: Path, **given: str | None) -> AnySettings:
+    """Settings with paths of the command line in the place of the file's."""
+    update = {name: str(Path(path).resolve()) for name, path in given.items() if path is not None}
+    for name in update:
+        if name not in type(settings).model_fields:
+            raise SettingsError(f"{config} describes what takes no {name}: leave --{name} out")
+    return settings.model_copy(update=update)
+
+
+def _command_line(config: Path, out: Path, *, quick: bool) -> tuple[str, ...]:
+    return ("sdr-gsc", "run", str(config), *(("--quick",) if quick else ()), "--out", str(out))
+
+
+def fresh_folder(name: str) -> Path:
+    """A folder below ``runs`` that nobody uses; two runs of one second, or a clock that goes back, get two."""
+    stem = f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    path = Path("runs") / stem
+    number = 1
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{stem}-{number}"
+    return path
+
+
+def resume_command(run: Path, choice: EngineChoice, *, as_json: bool) -> int:
+    """Finish what a run directory describes."""
+    directory = RunDirectory.open(run)
+    settings = directory.settings()
+    if isinstance(settings, CampaignSettings):
+        return _go(directory, settings, choice, as_json=as_json)
+    from .cli_runs import run_demo_command, run_send_command
+
+    # The directory keeps its own copy of the picture, at a path that starts there.
+    placed = located(settings, run)
+    if isinstance(placed, DemoSettings):
+        return run_demo_command(placed, run, as_json=as_json)
+    if isinstance(placed, SendSettings):
+        return run_send_command(placed, run, as_json=as_json)
+    raise TypeError(f"no command for {type(placed).__name__}")
+
+
+def _study_and_plan(settings: CampaignSettings) -> tuple[Study, int]:
+    from .campaign.kinds import study_of
+
+    study = study_of(settings)
+    return study, len(planned(study))
+
+
+def _go(directory: RunDirectory, settings: CampaignSettings, choice: EngineChoice, *, as_json: bool) -> int:
+    from .reports.campaign_report import write_campaign_report
+
+    study, _ = _study_and_plan(settings)
+    shard = None if choice.shard is None else Shard.parse(choice.shard)
+    with show_progress(settings.name) as watch:
+        try:
+            run_campaign(
+                directory,
+                settings,
+                study,
+                choice.opener(directory, settings, study),
+                retry_failed=choice.retry_failed,
+                only=(lambda trial: True) if shard is None else shard.holds,
+                on_progress=lambda progress: _show(watch, settings.name, progress),
+                on_stage=watch.stage,
+            )
+        except KeyboardInterrupt:
+            print(f"sdr-gsc: what is done is kept; go on with: sdr-gsc resume {directory.path}", file=sys.stderr)
+            raise
+        watch.stage("drawing the report")
+        path = write_campaign_report(directory, settings, study)
+    return _tell(directory, settings, study, path, as_json=as_json)
+
+
+def _show(watch: Watch, name: str, progress: Progress) -> None:
+    failed = f" ({progress.failed} failed)" if progress.failed else ""
+    watch.advance(f"{name}{failed}", progress.done + progress.failed, progress.count)
+
+
+def _tell(directory: RunDirectory, settings: CampaignSettings, study: Study, report: Path, *, as_json: bool) -> int:
+    trials, failures = directory.trials(), directory.failures()
+    missed = study.shortfalls(trials)
+    found = study.summary(trials)
+    if as_json:
+        head = {"run": str(directory.path), "report": str(report), "trials": len(trials), "failed": len(failures)}
+        print_json({**head, **found, "missed": missed})
+    else:
+        rows = [("trials", str(len(trials))), ("trials given up", str(len(failures)))]
+        rows += [(name.replace("_", " "), _plain(value)) for name, value in found.items()]
+        print_table("", (settings.name, ""), rows)
+        print(f"report: {report}")
+    for sentence in missed:
+        print(f"sdr-gsc: {sentence}", file=sys.stderr)
+    if failures:
+        cause = failures[-1]["failed"]["cause"]
+        again = shlex.join(("sdr-gsc", "resume", str(directory.path), "--retry-failed"))
+        print(f"sdr-gsc: {len(failures)} trials failed, the last with: {cause} Try again: {again}", file=sys.stderr)
+    return 1 if missed or failures else 0
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,65 @@
+"""The options that say where trials run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from sdr_gsc.errors import SettingsError
+
+if TYPE_CHECKING:
+    from .campaign.engine import Engine
+    from .campaign.run_directory import RunDirectory
+    from .campaign.settings import CampaignSettings
+    from .campaign.study import Study
+
+__all__ = ["EngineChoice"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class EngineChoice:
+    """Where trials run.
+
+    Attributes:
+        engine: local (processes of this machine) or ray (a cluster; see docs/campaigns.md).
+        workers: Processes at a time; one for each processor by default, and 0 runs trials in this very process.
+        address: Of the Ray cluster; auto finds one on this machine.
+        retry_failed: Try trials again that were given up.
+        shard: Run a part of the plan alone, such as 2/8; sdr-gsc merge puts the parts together.
+    """
+
+    engine: Literal["local", "ray"] = "local"
+    workers: int | None = None
+    address: str | None = None
+    retry_failed: Annotated[bool, Parameter(negative="")] = False
+    shard: str | None = None
+
+    def opener(
+        self, out: RunDirectory, settings: CampaignSettings, study: Study
+    ) -> Callable[[], AbstractContextManager[Engine]]:
+        """What opens the engine.
+
+        Raises:
+            SettingsError: choices that do not go together.
+        """
+        if self.engine == "ray":
+            from .campaign.ray_engine import RayEngine
+
+            return lambda: RayEngine(out, settings, study, self.address)
+        if self.address is not None:
+            raise SettingsError("--address is of a Ray cluster; give --engine ray too")
+        if self.workers == 0:
+            from .campaign.inline import InlineEngine
+
+            return lambda: InlineEngine(study, out)
+        from .campaign.local import LocalEngine, default_workers
+
+        if self.workers is not None and self.workers < 0:
+            raise SettingsError(f"--workers is {self.workers}; needed 0 or more")
+        count = self.workers or default_workers()
+        return lambda: LocalEngine(out, count)

@@ -1,0 +1,1 @@
+"""Scenarios: what semantic communication is for, each with its data, task metric, baseline and figure."""

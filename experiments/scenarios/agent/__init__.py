@@ -1,0 +1,1 @@
+"""Closed loop: a controller acts on observations that crossed the link."""

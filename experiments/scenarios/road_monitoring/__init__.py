@@ -1,0 +1,1 @@
+"""Street video for a detector: regions that matter to it get more symbols."""

@@ -1,0 +1,92 @@
+"""Street video for a detector: what it still finds, over bandwidth, by each method."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...campaign.study import Line, RunTrial, Trial
+from .settings import RoadSettings
+
+if TYPE_CHECKING:
+    from ...campaign.run_directory import RunDirectory
+    from ...reports.page import Section
+
+__all__ = ["RoadStudy"]
+
+# A detector that finds less than this in the originals says little about what a link keeps.
+_FEW_DETECTIONS = 20
+_PICTURE_BYTES = 600_000
+
+
+class RoadStudy:
+    """See `Study`.
+
+    Args:
+        settings: resolved.
+    """
+
+    def __init__(self, settings: RoadSettings) -> None:
+        self.settings = settings
+
+    def plan(self) -> tuple[Trial, ...]:
+        """See `Study.plan`."""
+        settings = self.settings
+        trials = []
+        for method, cbr, esn0_db, first in itertools.product(
+            settings.methods, settings.cbr, settings.esn0_db or (None,), settings.first
+        ):
+            level = "own" if esn0_db is None else f"{esn0_db:+g}dB"
+            cell = f"{method}/cbr{cbr}/{level}/{first}"
+            for repetition in range(settings.repetitions):
+                values = {
+                    "method": method, "cbr": cbr, "esn0_db": esn0_db, "first": first, "repetition": repetition,
+                }  # fmt: skip
+                needs = () if settings.radio.startswith("loopback:") else (f"radio:{settings.radio}",)
+                trials.append(Trial(f"{cell}/{repetition}", cell, values, needs))
+        return tuple(trials)
+
+    def bytes_per_trial(self) -> int:
+        """See `Study.bytes_per_trial`."""
+        return _PICTURE_BYTES
+
+    def prepare(self, out: RunDirectory) -> None:
+        """Nothing is shared but the clip, which every worker reads."""
+
+    def open(self, out: RunDirectory) -> RunTrial:
+        """See `Study.open`."""
+        from .running import Running
+
+        return Running(self.settings, out)
+
+    def sections(self, out: RunDirectory, trials: Sequence[Line]) -> list[Section]:
+        """See `Study.sections`."""
+        from .sections import road_sections
+
+        return road_sections(out, self.settings, trials)
+
+    def summary(self, trials: Sequence[Line]) -> Line:
+        """See `Study.summary`: detections kept by each method, over all its trials."""
+        found: Line = {}
+        for method in self.settings.methods:
+            lines = [line["detections"] for line in trials if line["method"] == method]
+            truth, seen, kept = (sum(line[name] for line in lines) for name in ("truth", "found", "kept"))
+            found[method] = {
+                "trials": len(lines),
+                "recall": kept / truth if truth else None,
+                "precision": kept / seen if seen else None,
+                "f1": 2 * kept / (truth + seen) if truth + seen else None,
+            }
+        return found
+
+    def shortfalls(self, trials: Sequence[Line]) -> list[str]:
+        """See `Study.shortfalls`."""
+        truth = {line["first"]: line["detections"]["truth"] for line in trials}
+        total = sum(truth.values())
+        if trials and total < _FEW_DETECTIONS:
+            return [
+                f"the detector finds {total} objects in the originals of all groups; below {_FEW_DETECTIONS} one more "
+                "or less decides: choose other frames (first, frames), a lower threshold, or another detector"
+            ]
+        return []

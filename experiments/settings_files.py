@@ -1,0 +1,48 @@
+"""Configuration files: TOML in, TOML out, and which settings a file holds."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from sdr_gsc.errors import SettingsError
+
+from .campaign.settings import CampaignSettings
+from .checking import checked
+from .configuration import DemoSettings, SendSettings
+from .decoding_settings import StrictSettings
+from .sweeps.settings import SweepSettings
+
+__all__ = ["AnySettings", "read_settings", "write_settings"]
+
+AnySettings = SendSettings | DemoSettings | CampaignSettings
+_KINDS: dict[str, type[SendSettings] | type[DemoSettings] | type[CampaignSettings]] = {
+    "send": SendSettings,
+    "demo": DemoSettings,
+    "sweep": SweepSettings,
+}
+
+
+def read_settings(path: Path) -> AnySettings:
+    """Read a configuration file; its ``kind`` says which settings it holds, a sweep where it says nothing.
+
+    Raises:
+        SettingsError: missing, not TOML, or not valid.
+    """
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(f"there is no {path}; needed a configuration such as experiments/configs/*.toml") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} is not a TOML file: {error}") from error
+    kind = values.get("kind", "sweep")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise SettingsError(f"{path}: kind is {kind!r}; needed one of {', '.join(_KINDS)}")
+    return checked(_KINDS[kind], values, str(path))
+
+
+def write_settings(path: Path, settings: StrictSettings) -> None:
+    """Write settings as TOML that `read_settings` reads back to the same value."""
+    import tomlkit  # only runs write settings
+
+    path.write_text(tomlkit.dumps(settings.model_dump(mode="json", exclude_none=True)), "utf-8")

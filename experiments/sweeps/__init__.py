@@ -1,0 +1,1 @@
+"""Sweeps: pictures over every combination of settings."""
