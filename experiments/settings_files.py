@@ -11,6 +11,8 @@ from .campaign.settings import CampaignSettings
 from .checking import checked
 from .configuration import DemoSettings, SendSettings
 from .decoding_settings import StrictSettings
+from .scenarios.human.settings import HumanSettings
+from .scenarios.machine.settings import MachineSettings
 from .sweeps.settings import SweepSettings
 
 __all__ = ["AnySettings", "read_settings", "write_settings"]
@@ -20,6 +22,8 @@ _KINDS: dict[str, type[SendSettings] | type[DemoSettings] | type[CampaignSetting
     "send": SendSettings,
     "demo": DemoSettings,
     "sweep": SweepSettings,
+    "human": HumanSettings,
+    "machine": MachineSettings,
 }
 
 

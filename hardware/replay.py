@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from sdr_gsc.capture import Capture, Gap
-from sdr_gsc.recording.sigmf_reader import read_capture
+from sdr_gsc.errors import RecordingError
+from sdr_gsc.recording.recording import Given
+from sdr_gsc.recording.sigmf_collection import read_collection
 
 from .errors import BadValueError
 from .radio import (
@@ -29,19 +30,24 @@ class ReplayRadio(RadioSession):
     """Radio whose every exchange returns the same recorded capture; bursts are checked and then dropped.
 
     Every capture and every stream begins where the recording begins; a stream ends where it ends, and what the
-    recording lacks is lost in the stream. Rate and frequency are those of the recording and cannot be changed. What
-    only transmits is refused.
+    recording lacks is lost in the stream. Rate and frequency are those of the recording (of its first sample, where it
+    was retuned) and cannot be changed. What only transmits is refused.
 
     Args:
-        path: SigMF recording, with or without its suffix.
+        path: SigMF recording, with or without its suffix; an archive; or a collection with one received recording.
+        given: what is known of a recording whose metadata leave something open.
 
     Raises:
-        RecordingError: the recording is missing or damaged.
+        RecordingError: the recording is missing or damaged, or leaves something open on which figures depend.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, given: Given | None = None) -> None:
         super().__init__()
-        self._recorded = read_capture(path)
+        collection = read_collection(path, given)
+        if len(collection.received) > 1:
+            names = ", ".join(recording.name for recording in collection.received)
+            raise RecordingError(f"{path} holds several recordings ({names}); name the one to receive")
+        self._recorded = collection.received[0].settled()
         self.uri = f"replay:{path}"
         self.muted = True
         self.settings = RadioSettings(
@@ -108,7 +114,7 @@ class ReplayRadio(RadioSession):
                 f"{asked_s:g} s are asked for and the recording lasts {self._recorded.duration_s:g} s",
                 "listen for a shorter time",
             )
-        return _first(self._recorded, n_samples)
+        return self._recorded.beginning(n_samples)
 
     def _cannot_transmit(self) -> BadValueError:
         self.require_open()
@@ -134,12 +140,3 @@ class _Blocks:
                 at, lost = at + n, 0
             lost += max(0, gap.start_sample + gap.sample_count - at)
             at = max(at, gap.start_sample + gap.sample_count)
-
-
-def _first(capture: Capture, n_samples: int) -> Capture:
-    gaps = tuple(
-        Gap(gap.start_sample, min(gap.sample_count, n_samples - gap.start_sample))
-        for gap in capture.gaps
-        if gap.start_sample < n_samples
-    )
-    return replace(capture, samples=capture.samples[:n_samples], gaps=gaps)

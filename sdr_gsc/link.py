@@ -6,6 +6,7 @@ The radio in between is anything with `exchange`; this module knows neither driv
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -30,7 +31,19 @@ from .semantic.task_symbols import encode_with_task
 from .semantic.text import MAX_TEXT_SYMBOLS, TEXT_CODEC_ID
 from .semantic.values import Reception, SemanticSymbols
 
-__all__ = ["Air", "Prepared", "PictureRequest", "Ready", "gather", "prepare", "prepare_symbols", "transfer"]
+__all__ = [
+    "Air",
+    "Prepared",
+    "PictureRequest",
+    "Ready",
+    "gather",
+    "gather_blocks",
+    "gather_frames",
+    "gather_pictures",
+    "prepare",
+    "prepare_symbols",
+    "transfer",
+]
 
 
 class Air(Protocol):
@@ -209,19 +222,46 @@ def gather(capture: Capture, receiver: Receiver) -> Reception:
     received. Where a frame came more than once, each symbol is taken from the copy with the least noise, and each block
     from any copy that passed its checksum.
     """
-    received = receiver.receive(capture)
-    reports = tuple(frame.report for frame in received.frames)
+    return gather_frames(receiver.receive(capture).frames)
+
+
+def gather_frames(received: Sequence[ReceivedFrame]) -> Reception:
+    """`gather` for frames that have been received already, such as those of a stream that belong to one picture."""
+    return gather_blocks(received)[0]
+
+
+def gather_pictures(received: Sequence[ReceivedFrame]) -> tuple[Reception, ...]:
+    """Every picture among received frames, in the order of their first frames; none where no header was good.
+
+    Each reception has the reports of its own frames alone. A picture that was sent again, under the same id, is one.
+    """
+    pictures: dict[Descriptor, list[ReceivedFrame]] = {}
+    for frame in received:
+        descriptor = None if frame.header is None else _descriptor_of(frame.header)
+        if descriptor is not None:
+            pictures.setdefault(descriptor, []).append(frame)
+    return tuple(gather_frames(frames) for frames in pictures.values())
+
+
+def gather_blocks(received: Sequence[ReceivedFrame]) -> tuple[Reception, tuple[bytes | None, ...]]:
+    """What `gather_frames` returns, and the blocks of a coded payload, for those to whom a part of it is of use.
+
+    Returns:
+        The reception, and its blocks in order with None where one is lost; none for `direct` and where no header was
+        good. All but the last have `block_bytes` of the descriptor's MCS.
+    """
+    reports = tuple(frame.report for frame in received)
     pictures: dict[Descriptor, list[tuple[int, ReceivedFrame]]] = {}
-    for frame in received.frames:
+    for frame in received:
         descriptor = None if frame.header is None else _descriptor_of(frame.header)
         if descriptor is not None and frame.header is not None:
             pictures.setdefault(descriptor, []).append((frame.header.sequence, frame))
     if not pictures:
         nothing = np.zeros(0, np.float32)
-        return Reception(None, nothing.astype(np.complex64), nothing, None, reports)
+        return Reception(None, nothing.astype(np.complex64), nothing, None, reports), ()
     descriptor, frames = max(pictures.items(), key=lambda item: len(item[1]))
-    symbols, variance, payload = _assemble(descriptor, frames)
-    return Reception(descriptor, symbols, variance, payload, reports)
+    symbols, variance, payload, blocks = _assemble(descriptor, frames)
+    return Reception(descriptor, symbols, variance, payload, reports), blocks
 
 
 def _descriptor_of(header: FrameHeader) -> Descriptor | None:
@@ -281,21 +321,21 @@ def _agrees_coded(descriptor: Descriptor, header: FrameHeader) -> bool:
 
 def _assemble(
     descriptor: Descriptor, frames: list[tuple[int, ReceivedFrame]]
-) -> tuple[np.ndarray, np.ndarray, bytes | None]:
+) -> tuple[np.ndarray, np.ndarray, bytes | None, tuple[bytes | None, ...]]:
     copies: dict[int, list[ReceivedFrame]] = {}
     for sequence, frame in frames:
         copies.setdefault(sequence, []).append(frame)
     if descriptor.mapping is Mapping.DIRECT:
         parts = {sequence: _least_noise(same) for sequence, same in copies.items()}
         seed = descriptor.interleaver_seed
-        return *deinterleave(parts, descriptor.n_symbols, descriptor.n_frames, seed), None
-    blocks = {sequence: _good_blocks(same) for sequence, same in copies.items()}
-    payload = join_blocks(blocks, descriptor.n_bytes, descriptor.mcs, descriptor.n_frames)
+        return *deinterleave(parts, descriptor.n_symbols, descriptor.n_frames, seed), None, ()
+    good = {sequence: _good_blocks(same) for sequence, same in copies.items()}
+    blocks = join_blocks(good, descriptor.n_bytes, descriptor.mcs, descriptor.n_frames)
     if descriptor.mapping is Mapping.CODED:
-        return *received_points(descriptor, payload), None
+        return *received_points(descriptor, blocks), None, blocks
     nothing = np.zeros(0, np.float32)
-    whole = None if any(block is None for block in payload) else b"".join(block for block in payload if block)
-    return nothing.astype(np.complex64), nothing, whole
+    whole = None if any(block is None for block in blocks) else b"".join(block for block in blocks if block)
+    return nothing.astype(np.complex64), nothing, whole, blocks
 
 
 def _least_noise(copies: list[ReceivedFrame]) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -27,8 +28,10 @@ from .link_radio import KeptRadio
 
 __all__ = ["StreamLosses", "stream_stage"]
 
-#: A block of received samples, and how far the transmission is ahead of the air, in blocks: what a busy host may miss.
-_BLOCK_S, _AHEAD_BLOCKS = 0.008, 3
+#: A block of received samples. So many of them the transmission is ahead of the air, which is how long the host may be
+#: away; and so many at most, once the host has shown that it is away for longer: a radio that holds fewer would let the
+#: host wait, who would miss what is received meanwhile.
+_BLOCK_S, _AHEAD_BLOCKS, _AHEAD_MOST = 0.008, 3, 5
 #: After so much air a picture that did not come will not come any more.
 _PATIENCE_S = 0.5
 _ATTEMPTS = 5
@@ -111,7 +114,9 @@ class _Link:
         self._inbox, self._outbox, self._again = inbox, outbox, again
         self._underway: dict[int, _Underway] = {}
         self._pictures: dict[int, _Picture] = {}
-        self._taken = 0.0
+        # Samples: time since the beginning, and how much more than that was written.
+        self._now = self._ahead = 0.0
+        self._lead_blocks = _AHEAD_BLOCKS
 
     def pass_on(self, radio: Radio) -> Iterator[None]:
         """Send what comes and receive, until nothing more is to come; yields after every block."""
@@ -120,24 +125,28 @@ class _Link:
         streaming = StreamingReceiver(self._receiver, rate_hz)
         # The receiver comes first: nothing of the transmission is to be missed.
         with radio.receive_stream(block) as reception, radio.transmit_stream() as transmission:
-            written: float = self._write(transmission, _AHEAD_BLOCKS * block, block, rate_hz)
-            underflows, origin = 0, None
+            began = time.perf_counter()
+            self._ahead = 0.0
+            for _ in range(self._lead_blocks):
+                self._write(transmission, block, rate_hz)
+            underflows = taken = 0
             for received in reception:
-                began = time.perf_counter()
+                came = time.perf_counter()
+                taken += received.samples.size
                 self._losses.samples += received.lost_before
-                if origin is None:
-                    origin = received.first_sample
-                self._taken = received.first_sample + received.samples.size - origin
-                self._losses.underflows += transmission.underflows - underflows
-                underflows = transmission.underflows
-                # Where the host was away for longer than it was ahead, the radio has nothing left to transmit, and what
-                # was missed then is not made up for: it would only be late, too.
-                written = max(written, self._taken)
-                written += self._write(transmission, self._taken + _AHEAD_BLOCKS * block - written, block, rate_hz)
+                # A simulated radio's time passes only as it is used.
+                now = float(taken) if radio.uri.startswith("loopback:") else (came - began) * rate_hz
+                self._ahead, self._now = self._ahead - (now - self._now), now
+                if transmission.underflows > underflows or self._ahead < 0:
+                    # Nothing is left to transmit. What was missed is not made up for: it would only be late, too.
+                    self._losses.underflows += transmission.underflows - underflows
+                    underflows, self._ahead = transmission.underflows, 0.0
+                    self._lead_blocks = min(self._lead_blocks + 1, _AHEAD_MOST)
+                self._write(transmission, block, rate_hz)
                 gaps = (Gap(0, 0),) if received.lost_before else ()
                 receive_began = time.perf_counter()
                 self._collect(streaming.feed(received.samples, gaps))
-                self._deliver(block, receive_began, began)
+                self._deliver(block, receive_began, came)
                 yield
                 if self._inbox.ended and not self._again and not self._underway:
                     return
@@ -153,24 +162,21 @@ class _Link:
                 self._again.appendleft(each.outgoing)
         self._underway.clear()
 
-    def _write(self, stream: TransmitStream, wanted: float, block: int, rate_hz: float) -> int:
-        """Write pictures, or else silence, until so many samples are written; a picture may go beyond."""
-        written = 0
-        while written < wanted:
+    def _write(self, stream: TransmitStream, block: int, rate_hz: float) -> None:
+        """Write pictures, or else silence, until the transmission is far enough ahead; a picture may go beyond."""
+        # After a failure not all at once: what is received must not wait.
+        wanted = min(self._lead_blocks * block, self._ahead + 2 * block)
+        while self._ahead < wanted:
             outgoing = self._next()
             if outgoing is None:
-                count = min(block, int(wanted) - written + 1)
-                stream.write(np.zeros(count, np.complex64))
-                written += count
-                continue
-            samples = outgoing.transmission.samples
-            now = time.perf_counter()
-            until = self._taken + (_AHEAD_BLOCKS + 1) * block + samples.size + _PATIENCE_S * rate_hz
-            self._underway[outgoing.passage.serial] = _Underway(outgoing, now, until)
-            self._account.sent(outgoing.passage, outgoing.transmission.n_frames)
+                samples = np.zeros(min(block, math.ceil(wanted - self._ahead)), np.complex64)
+            else:
+                samples = outgoing.transmission.samples
+                until = self._now + self._ahead + samples.size + _PATIENCE_S * rate_hz
+                self._underway[outgoing.passage.serial] = _Underway(outgoing, time.perf_counter(), until)
+                self._account.sent(outgoing.passage, outgoing.transmission.n_frames)
             stream.write(samples)
-            written += samples.size
-        return written
+            self._ahead += samples.size
 
     def _next(self) -> Outgoing | None:
         if self._again:
@@ -186,15 +192,15 @@ class _Link:
                 descriptor = Descriptor.unpack(frame.header.descriptor)
             except DescriptorError:
                 continue
-            picture = self._pictures.setdefault(descriptor.picture_id, _Picture(descriptor, self._taken))
+            picture = self._pictures.setdefault(descriptor.picture_id, _Picture(descriptor, self._now))
             picture.frames.append(frame)
-            picture.last_sample = self._taken
+            picture.last_sample = self._now
 
     def _deliver(self, block: int, receive_began: float, began: float) -> None:
         """Hand on pictures that are whole, those behind which nothing more comes, and the word of lost ones."""
         newest = next(reversed(self._pictures), None)
         for picture_id, picture in list(self._pictures.items()):
-            late = picture_id != newest or self._taken - picture.last_sample > 2 * block
+            late = picture_id != newest or self._now - picture.last_sample > 2 * block
             if not (picture.whole or late):
                 continue
             del self._pictures[picture_id]
@@ -211,7 +217,7 @@ class _Link:
             passage.times_s["receive"] = now - receive_began
             self._outbox.put(Heard(passage, reception))
         for serial, each in list(self._underway.items()):
-            if self._taken > each.until_sample:
+            if self._now > each.until_sample:
                 del self._underway[serial]
                 self._give_up(each)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sdr_gsc.errors import SettingsError
 
+from ..scenarios.human.settings import HumanSettings
+from ..scenarios.machine.settings import MachineSettings
 from ..settings_files import AnySettings
 from ..sweeps.settings import SweepSettings
 from .study import Study
@@ -21,4 +23,12 @@ def study_of(settings: AnySettings) -> Study:
         from ..sweeps.study import SweepStudy
 
         return SweepStudy(settings)
+    if isinstance(settings, HumanSettings):
+        from ..scenarios.human.study import HumanStudy
+
+        return HumanStudy(settings)
+    if isinstance(settings, MachineSettings):
+        from ..scenarios.machine.study import MachineStudy
+
+        return MachineStudy(settings)
     raise SettingsError(f"{type(settings).__name__} describes one transmission, not a campaign")

@@ -35,7 +35,8 @@ def _repetitions(
     chosen = [f"{axis}={_plain(value)}" for axis, value in axes.items()]
     cell = "/".join((series.name, f"cbr{cbr}", level, *chosen, Path(picture).stem))
     values = {"series": series.name, "cbr": cbr, "esn0_db": esn0_db, **axes, "picture": picture}
-    needs = _needs(transmission_of(settings, values))
+    # What was recorded needs no radio.
+    needs = () if settings.recorded is not None else _needs(transmission_of(settings, values))
     return [
         Trial(f"{cell}/{number}", cell, {**values, "repetition": number}, needs)
         for number in range(settings.grid.repetitions)

@@ -99,7 +99,11 @@ class Receiving(_Half):
         if "pictures" in self.settings.keep:
             name = f"sent.{Path(str(trial.values['picture'])).stem}.{picture.shape[1]}"
             keep_pictures(self.out, trial.name, picture, transmitted.reconstructions, sent_name=name)
-        return line | _further(trial, transmitted, picture, bench)
+        return line | _further(trial, transmitted, picture, bench) | self.also(trial, transmitted, picture)
+
+    def also(self, trial: Trial, transmitted: Transmitted, picture: np.ndarray) -> Line:
+        """What a kind that is built on sweeps measures beyond their lines; nothing here."""
+        return {}
 
     def decoders(self, of: TrialSettings) -> dict[str, Decoder]:
         """Open decoders, or find them open."""

@@ -44,6 +44,7 @@ class Receiver:
         if frame_symbols < 1:
             raise SettingsError(f"frame_symbols is {frame_symbols}; it must be at least 1")
         self.numerology = grid
+        self.max_cfo_subcarriers = max_cfo_subcarriers
         self._scanner = FrameScanner(grid, false_alarm_rate, max_cfo_subcarriers, frame_symbols)
 
     @property
@@ -52,8 +53,14 @@ class Receiver:
         return self._scanner
 
     def receive(self, capture: Capture) -> Received:
-        """Every frame in a capture, each found once. Nothing in the samples makes it raise."""
-        samples, losses = usable_samples(capture.samples, capture.gaps)
-        air = Air(capture.sample_rate_hz, capture.center_frequency_hz, 0)
-        frames, _ = self._scanner.scan(samples, losses, air, Scan(), ended=True)
-        return Received(frames)
+        """Every frame in a capture, each found once. Nothing in the samples makes it raise.
+
+        No frame reaches across a retune.
+        """
+        found: list[ReceivedFrame] = []
+        for first, part in capture.parts():
+            samples, losses = usable_samples(part.samples, part.gaps)
+            air = Air(part.sample_rate_hz, part.center_frequency_hz, first)
+            frames, _ = self._scanner.scan(samples, losses, air, Scan(), ended=True)
+            found += frames
+        return Received(tuple(found))

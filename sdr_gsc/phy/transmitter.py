@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class Transmission:
         clipped: samples whose magnitude was cut to full scale.
         papr_evm_db: what lowering the peaks cost: error of the payload's data subcarriers relative to their power; -inf
             where no symbol had such peaks, None without `papr_reduction`.
+        frame_starts: first sample of each frame's preamble; frames follow one another without a pause.
     """
 
     samples: np.ndarray
@@ -66,6 +68,7 @@ class Transmission:
     mean_power: float
     clipped: int
     papr_evm_db: float | None
+    frame_starts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,7 @@ class Transmitter:
             mean_power=(before - cut) / air,
             clipped=int(clipped),
             papr_evm_db=None if self.papr_reduction is None else to_db(error / reference),
+            frame_starts=tuple(itertools.accumulate(lengths[:-1], initial=gap)),
         )
 
     def _frame(

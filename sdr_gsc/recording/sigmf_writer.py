@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,22 @@ from ..errors import RecordingError
 from ..phy.report import FrameReport
 from .sigmf_names import CLIPPED, EXTENSION, GAP_LABEL, SETTINGS
 
-__all__ = ["write_capture"]
+__all__ = ["Annotation", "frame_annotation", "write_annotated", "write_capture"]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A stretch of samples and what is said of it.
+
+    Attributes:
+        start_sample: the first; one before the capture is moved to its beginning.
+        sample_count: None where the end is not known.
+        fields: SigMF keys and JSON values.
+    """
+
+    start_sample: int
+    sample_count: int | None
+    fields: Mapping[str, object]
 
 
 def _time_text(instant: datetime) -> str:
@@ -30,10 +46,16 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _annotation(report: FrameReport) -> dict[str, object]:
+def frame_annotation(report: FrameReport, sample_count: int | None = None) -> Annotation:
+    """What became of a frame.
+
+    Args:
+        report: the receiver's.
+        sample_count: length of the frame, where it is known.
+    """
     name = "frame" if report.sequence is None else f"frame {report.sequence}"
     fate = "complete" if report.failed_at is None else f"failed at {report.failed_at.value}"
-    return {
+    fields: dict[str, object] = {
         "core:label": name,
         "core:comment": fate,
         "core:generator": "sdr-gsc",
@@ -53,9 +75,10 @@ def _annotation(report: FrameReport) -> dict[str, object]:
         "sdr_gsc:blocks_ok": report.blocks_ok,
         "sdr_gsc:failed_at": None if report.failed_at is None else report.failed_at.value,
     }
+    return Annotation(report.start_sample, sample_count, fields)
 
 
-def _global_fields(capture: Capture) -> dict[str, object]:
+def _global_fields(capture: Capture, further: Mapping[str, object]) -> dict[str, object]:
     settings = dict(capture.settings)
     try:
         json.dumps(settings, allow_nan=False)
@@ -71,6 +94,7 @@ def _global_fields(capture: Capture) -> dict[str, object]:
         "core:extensions": [EXTENSION],
         CLIPPED: capture.clipped,
         SETTINGS: settings,
+        **further,
     }
     if "uri" in settings:
         fields["core:hw"] = str(settings["uri"])
@@ -86,9 +110,18 @@ def _gaps_inside(capture: Capture) -> list[Gap]:
     return [Gap(start, end - start) for start, end in spans if end > start]
 
 
-def _segment_starts(gaps: Sequence[Gap], n_samples: int) -> list[int]:
+def _segments(capture: Capture, gaps: Sequence[Gap]) -> list[tuple[int, float]]:
+    """First sample and frequency of each segment: one begins after each gap and at each retune."""
+    size = capture.samples.size
     ends = {gap.start_sample + gap.sample_count for gap in gaps}
-    return sorted({0} | {end for end in ends if end < n_samples})
+    tuned = {0: capture.center_frequency_hz} | {
+        retune.start_sample: retune.center_frequency_hz for retune in capture.retunes
+    }
+    found: list[tuple[int, float]] = []
+    for start in sorted(ends | set(tuned)):
+        if start < size:
+            found.append((start, tuned[start] if start in tuned else found[-1][1]))
+    return found
 
 
 def write_capture(path: Path | str, capture: Capture, reports: Sequence[FrameReport] = ()) -> Path:
@@ -106,22 +139,36 @@ def write_capture(path: Path | str, capture: Capture, reports: Sequence[FrameRep
         RecordingError: nothing to write, values that JSON cannot hold, a start without time zone, or a disk that
             refuses.
     """
+    return write_annotated(path, capture, [frame_annotation(report) for report in reports])
+
+
+def write_annotated(
+    path: Path | str,
+    capture: Capture,
+    annotations: Sequence[Annotation] = (),
+    fields: Mapping[str, object] | None = None,
+) -> Path:
+    """`write_capture` with annotations of any kind, and further fields of the global object."""
     if capture.samples.size == 0:
         raise RecordingError("the capture has no samples; needed at least one: record a longer capture")
     if capture.start is not None and capture.start.tzinfo is None:
         raise RecordingError(f"the capture starts at {capture.start} without a time zone; give it one, such as UTC")
-    recording = sigmf.SigMFFile(global_info=_global_fields(capture))
+    recording = sigmf.SigMFFile(global_info=_global_fields(capture, fields or {}))
     gaps = _gaps_inside(capture)
-    for first in _segment_starts(gaps, capture.samples.size):
-        segment: dict[str, object] = {"core:frequency": capture.center_frequency_hz}
+    for first, frequency_hz in _segments(capture, gaps):
+        segment: dict[str, object] = {"core:frequency": frequency_hz}
         if capture.start is not None:
             segment["core:datetime"] = _time_text(capture.start + timedelta(seconds=first / capture.sample_rate_hz))
         recording.add_capture(first, segment)
     for gap in gaps:
         recording.add_annotation(gap.start_sample, gap.sample_count, {"core:label": GAP_LABEL})
-    for report in reports:
-        # The preamble of a frame that the capture cuts begins before the first sample.
-        recording.add_annotation(max(report.start_sample, 0), None, _annotation(report))
+    for each in annotations:
+        # The preamble of a frame that the capture cuts begins before the first sample, or its end is beyond the last.
+        start, end = max(each.start_sample, 0), capture.samples.size
+        count = each.sample_count
+        if count is not None:
+            count = max(0, min(each.start_sample + count, end) - start)
+        recording.add_annotation(start, count, dict(each.fields))
     names = get_sigmf_filenames(path)
     try:
         # The samples go first: a recording that was cut short is recognized by its missing metadata or wrong hash.

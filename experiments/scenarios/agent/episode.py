@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sdr_gsc.errors import MissingExtraError
+from sdr_gsc.errors import SettingsError
 
 from .controllers import Controller
 from .pendulum import ENVIRONMENT
@@ -22,12 +22,12 @@ def open_environment(steps: int) -> Any:
     """The environment with episodes of `steps` control steps.
 
     Raises:
-        MissingExtraError: gymnasium is not installed.
+        SettingsError: gymnasium is not installed.
     """
     try:
         gymnasium = importlib.import_module("gymnasium")
     except ImportError as error:
-        raise MissingExtraError(
+        raise SettingsError(
             "the scenario agent needs gymnasium, which is not installed; run: pip install 'sdr-gsc[agents]'"
         ) from error
     return gymnasium.make(ENVIRONMENT, max_episode_steps=steps, disable_env_checker=True)

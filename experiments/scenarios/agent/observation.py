@@ -2,7 +2,8 @@
 
 The observation (cos a, sin a, w / 4) is sent as its direction alone, u = sqrt(3) v / |v|: because cos^2 + sin^2 = 1, the
 direction tells angle and speed, and the frame needs no scale beside the symbols. `VectorCode` spreads u over any number
-of values z = H u; each is quantized, two make one complex symbol of mean power 1, and more symbols repeat u.
+of values z = H u, none beyond sqrt(3). Each is quantized by L levels that fill this range, with error variance
+D = (2 sqrt(3) / L)^2 / 12; two make one complex symbol of mean power 1, and more symbols repeat u.
 
 Of what arrives, the posterior N(mean, covariance) of u under the prior N(0, I) is all that matters: values enter with
 weights 1 / (sigma_k^2 + D), lost ones with weight 0, and a lost frame leaves the prior. With the measured variances it is
@@ -117,20 +118,35 @@ class ObservationCode:
 
     symbols: int
     levels: int = 32
-    quantizer: Quantizer = field(init=False, repr=False)
     vector_code: VectorCode = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.symbols < 1:
             raise SettingsError(f"an observation in {self.symbols} symbols; needed one or more")
-        object.__setattr__(self, "quantizer", Quantizer.of(self.levels))
+        Quantizer.of(self.levels)  # refuses levels that it does not have
         object.__setattr__(self, "vector_code", VectorCode(np.ones(DIMENSIONS)))
 
     def points(self, observation: np.ndarray) -> np.ndarray:
         """Symbols, complex64 [symbols], of an observation [3] of cosine, sine and speed; mean power about 1."""
         values = self.vector_code.spread(direction_of(observation), 2 * self.symbols)
-        axes = self.quantizer.values(self.quantizer.indices(values)) * np.float32(np.sqrt(0.5))
+        axes = self.quantized(values) * np.float32(np.sqrt(0.5))
         return np.ascontiguousarray(axes, np.float32).view(np.complex64)
+
+    def quantized(self, values: np.ndarray) -> np.ndarray:
+        """Values, float32 of any shape, at their nearest levels."""
+        quantizer = Quantizer.of(self.levels)
+        stretch = np.float32(quantizer.step / self.step)
+        return quantizer.values(quantizer.indices(values * stretch)) / stretch
+
+    @property
+    def step(self) -> float:
+        """Distance between levels, in units of the values."""
+        return 2 * float(np.sqrt(DIMENSIONS)) / self.levels
+
+    @property
+    def distortion(self) -> float:
+        """D: mean squared error of a quantized value."""
+        return self.step**2 / 12
 
     def belief(self, received: np.ndarray, variance: np.ndarray) -> Belief:
         """What received symbols, complex64 [symbols], with noise variances E|n|^2, float32 [symbols], tell."""
@@ -147,7 +163,7 @@ class ObservationCode:
     def _combined(self, received: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # A value is sqrt(2) times its axis, whose noise is half of the symbol's: the variances are equal.
         values = np.ascontiguousarray(received, np.complex64).view(np.float32) * np.float32(np.sqrt(2))
-        return self.vector_code.combine(values, np.repeat(variance, 2), self.quantizer.distortion)
+        return self.vector_code.combine(values, np.repeat(variance, 2), self.distortion)
 
     def _belief(self, values: np.ndarray, variance: np.ndarray) -> Belief:
         return posterior(self.vector_code.rows(values.size), values, variance)

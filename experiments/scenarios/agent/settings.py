@@ -14,8 +14,7 @@ __all__ = ["AgentSettings", "MethodName", "PairSettings", "PolicySettings"]
 EsN0Db = Annotated[float, Field(ge=-30, le=80)]
 Symbols = Annotated[int, Field(ge=1, le=2048)]
 Latency = Annotated[int, Field(ge=0, le=8)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+-]+$")]
-MethodName = Literal["expert", "policy", "policy_flat", "received", "classical", "random"]
+MethodName = Literal["expert", "policy", "policy_flat", "received", "filter", "classical", "random"]
 
 
 class PolicySettings(StrictSettings):
@@ -80,7 +79,7 @@ class AgentSettings(CampaignSettings):
     Attributes:
         kind: tells configuration files apart.
         environment: of gymnasium.
-        radios: addresses by the names that curves carry.
+        radios: addresses; a curve each.
         steps: control steps of an episode.
         episodes: of each cell; one seed each.
         methods: controllers that are compared.
@@ -97,7 +96,7 @@ class AgentSettings(CampaignSettings):
 
     kind: Literal["agent"] = "agent"
     environment: Literal["Pendulum-v1"] = "Pendulum-v1"
-    radios: Annotated[dict[Name, str], Field(min_length=1)] = {"office": "loopback:office"}
+    radios: Annotated[tuple[str, ...], Field(min_length=1)] = ("loopback:office",)
     steps: Annotated[int, Field(ge=1, le=10_000)] = 200
     episodes: Annotated[int, Field(ge=1)] = 10
     methods: Annotated[tuple[MethodName, ...], Field(min_length=1)] = (
@@ -105,6 +104,7 @@ class AgentSettings(CampaignSettings):
         "policy",
         "policy_flat",
         "received",
+        "filter",
         "classical",
         "random",
     )
@@ -120,12 +120,13 @@ class AgentSettings(CampaignSettings):
 
     @model_validator(mode="after")
     def _noise(self) -> AgentSettings:
-        simulated = all(address.startswith("loopback:") for address in self.radios.values())
+        simulated = all(address.startswith("loopback:") for address in self.radios)
         levels = self.esn0_db + (() if self.pair is None else self.pair.esn0_db)
         if levels and not simulated:
             raise ValueError("esn0_db is for simulated radios; leave it empty for radios with noise of their own")
         if self.pair is not None and self.pair.far_db and not self.pair.esn0_db:
             raise ValueError("far_db needs esn0_db: it is of simulated radios")
-        if len(set(self.methods)) < len(self.methods):
-            raise ValueError(f"methods are {', '.join(self.methods)}; name each once")
+        for name, chosen in (("methods", self.methods), ("radios", self.radios)):
+            if len(set(chosen)) < len(chosen):
+                raise ValueError(f"{name} are {', '.join(chosen)}; name each once")
         return self

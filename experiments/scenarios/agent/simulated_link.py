@@ -70,7 +70,7 @@ class SimulatedLink:
         Args:
             observations: of cosine, sine and speed, float [B, H, 3].
             at: control step of each, int64 [B, H]; negative ones did not happen.
-            code: for its rows and its quantizer.
+            code: for its rows and its levels.
             generator: of noise and losses.
 
         Returns:
@@ -85,11 +85,9 @@ class SimulatedLink:
         with np.errstate(divide="ignore"):
             thermal = self.noise[:, None, None] / np.maximum(gathered, 0)
         rows = code.vector_code.rows(_ROWS)
-        quantizer = code.quantizer
-        sent = quantizer.values(quantizer.indices((direction_of(observations) @ rows.T).astype(np.float32)))
+        sent = code.quantized((direction_of(observations) @ rows.T).astype(np.float32))
         error = generator.standard_normal(shape)
         values = np.where(gathered > 0, sent + np.sqrt(np.where(gathered > 0, thermal, 0)) * error, 0)
         with np.errstate(divide="ignore"):
             flat = np.where(gathered > 0, _NOMINAL / np.maximum(repeats, 1e-9), np.inf)
-        distortion = quantizer.distortion
-        return posterior(rows, values, thermal + distortion), posterior(rows, values, flat + distortion)
+        return posterior(rows, values, thermal + code.distortion), posterior(rows, values, flat + code.distortion)

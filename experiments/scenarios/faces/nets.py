@@ -1,5 +1,6 @@
-"""The three networks of the multi-task cascade (Zhang et al. 2016, "Joint Face Detection and Alignment using Multi-task
-Cascaded Convolutional Networks"): proposals from a fully convolutional one, then two that look closer.
+"""The three networks of the multi-task cascade: proposals from a fully convolutional one, then two that look closer.
+
+Zhang et al. 2016, "Joint Face Detection and Alignment using Multi-task Cascaded Convolutional Networks", figure 2.
 
 Parameters are named as in the weight files. Pictures are float [B, 3, H, W] in about [-1, 1].
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +23,14 @@ from .tables import METRICS, grouped, levels_of, means_table, stages_table
 __all__ = ["meeting_sections"]
 
 _CURVES = (
-    "Means over the frames of a trial; bands hold the mean over repetitions with 95 % confidence. The landmark error is "
-    "that of faces that were found again, so it goes with their share: a lost face has no landmarks. Faces are looked for "
-    "in the filmed frames by the same finder."
+    "Means over the frames of a trial; bands hold the mean over repetitions with 95 % confidence. The landmark error "
+    "is that of faces that were found again, so it goes with their share: a lost face has no landmarks. The same "
+    "finder looks at the filmed frames."
 )
 _STRIPS = "Frames of the first repetition as they were filmed and as each receiver showed them."
 _STAGES = (
-    "Seconds per frame. `collect` is what the first frame waits for the last one that is coded with it: a video is coded "
-    "as a whole. The cost of simulating a radio is left out."
+    "Time per frame; what the first frame waits for the last one that is coded with it is `collect`, for a video is "
+    "coded as a whole. The cost of simulating a radio is left out."
 )
 
 
@@ -39,12 +39,12 @@ def meeting_sections(out: RunDirectory, settings: MeetingSettings, trials: Seque
     folder = out.folder("figures")
     images = []
     simulated = [line for line in trials if line["requested_esn0_db"] is not None]
-    for cbr, lines in grouped(simulated, lambda line: line["cbr_inverse"]).items():
-        images += _curves(folder, lines, f"cbr{cbr}", "requested_esn0_db", "Es/N0 (dB)", f"CBR 1/{cbr}")
+    for cbr, lines in grouped(simulated, lambda line: int(line["cbr_inverse"])).items():
+        images += _curves(folder, lines, f"cbr{cbr}", _esn0_db, "Es/N0 (dB)", f"CBR 1/{cbr}")
     if len(settings.cbr) > 1:
         for level, lines in grouped(trials, lambda line: line["requested_esn0_db"]).items():
-            heading = "" if level is None else f"{level:g} dB"
-            images += _curves(folder, lines, f"at{heading}".replace(" ", ""), "cbr_payload", "payload CBR", heading)
+            name, heading = ("by_cbr", "") if level is None else (f"by_cbr.{level:g}dB", f"{level:g} dB")
+            images += _curves(folder, lines, name, _cbr, "payload CBR of the semantic stream", heading)
     sections = [Section("Curves", tuple(images), _CURVES)] if images else []
     strips = _strips(folder, out.path / "pictures", settings, trials)
     if strips:
@@ -58,12 +58,22 @@ def meeting_sections(out: RunDirectory, settings: MeetingSettings, trials: Seque
     return sections
 
 
-def _curves(folder: Path, lines: Sequence[Line], name: str, axis: str, label: str, heading: str) -> list[Image]:
+def _esn0_db(line: Line) -> float:
+    return float(line["requested_esn0_db"])
+
+
+def _cbr(line: Line) -> float:
+    return 1 / float(line["cbr_inverse"])
+
+
+def _curves(
+    folder: Path, lines: Sequence[Line], name: str, axis: Callable[[Line], float], label: str, heading: str
+) -> list[Image]:
     images = []
     for metric, unit, better, _ in METRICS:
         values = {
-            str(series): levels_of(own, metric, axis)
-            for series, own in grouped(lines, lambda line: line["series"]).items()
+            series: levels_of(own, metric, axis)
+            for series, own in grouped(lines, lambda line: str(line["series"])).items()
         }
         if not any(np.isfinite(each).any() for levels in values.values() for each in levels.values()):
             continue
@@ -84,8 +94,8 @@ def _strips(folder: Path, pictures: Path, settings: MeetingSettings, trials: Seq
     images = []
     shown = [line for line in trials if line["repetition"] == 0]
     indices = kept_frames(settings.frames)
-    cells = grouped(shown, lambda line: (line["cbr_inverse"], line["requested_esn0_db"]))
-    for (cbr, level), lines in cells.items():  # type: ignore[misc]
+    cells = grouped(shown, lambda line: (int(line["cbr_inverse"]), line["requested_esn0_db"]))
+    for (cbr, level), lines in cells.items():
         rows: dict[str, np.ndarray] = {}
         for name, owner in (("filmed", "filmed"), *((str(line["series"]), str(line["trial"])) for line in lines)):
             for index in indices:

@@ -32,7 +32,7 @@ class AdaptationSettings(StrictSettings):
 
     steps: Annotated[int, Field(ge=0, le=100_000)] = 150
     batch: Annotated[int, Field(ge=1, le=64)] = 2
-    learning_rate: Annotated[float, Field(gt=0, le=0.01)] = 1e-4
+    learning_rate: Annotated[float, Field(gt=0, le=0.01)] = 3e-4
     esn0_low_db: EsN0Db = -2.0
     esn0_high_db: EsN0Db = 22.0
 
@@ -96,10 +96,10 @@ class MeetingSettings(CampaignSettings):
     clip: str = "carphone"
     side_px: Annotated[int, Field(ge=64, le=1024)] | None = None
     radio: str = "loopback:office"
-    esn0_db: tuple[EsN0Db, ...] = (0.0, 3.0, 6.0, 9.0, 12.0, 15.0, 18.0)
-    cbr: Annotated[tuple[InverseCbr, ...], Field(min_length=1)] = (96,)
-    key_gain: Literal[2, 4, 8] = 4
-    frames: Annotated[int, Field(ge=1, le=10_000)] = 28
+    esn0_db: tuple[EsN0Db, ...] = (0.0, 3.0, 6.0, 9.0, 12.0, 18.0)
+    cbr: Annotated[tuple[InverseCbr, ...], Field(min_length=1)] = (48,)
+    key_gain: Literal[2, 4, 8] = 2
+    frames: Annotated[int, Field(ge=1, le=10_000)] = 30
     repetitions: Annotated[int, Field(ge=1)] = 4
     methods: Annotated[tuple[MethodName, ...], Field(min_length=1)] = (*SEMANTIC_METHODS, "h264", "av1")
     levels: Levels = 32

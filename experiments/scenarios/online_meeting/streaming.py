@@ -159,20 +159,17 @@ class MeetingTrials:
 
     def _as_video(self, filmed: np.ndarray, trial: Trial, airing: Airing, seeds: TrialSeeds) -> _Shown:
         clock, rate_hz = StageClock(), self._halves.clip.rate_hz
-        # The same air samples, burst by burst, as the stream of key frames and updates takes.
+        # The air of a key frame and its updates is one burst: short ones would hold few whole blocks.
         requests = self._requests(int(trial.values["cbr"]), "updates", len(filmed), seeds)
-        codec, transmitter = self._bench.codec, self._bench.transmitter
-        slots: dict[int, int] = {}
-        for request in requests:
-            if request.rate.index not in slots:
-                prepared = prepare(filmed[0], request, codec, transmitter)
-                slots[request.rate.index] = prepared.transmission.n_air_samples
+        air = self._air_samples(filmed[0], requests)
+        period = self._settings.schedule(int(trial.values["cbr"])).period
+        groups = [sum(air[start : start + period]) for start in range(0, len(air), period)]
         sent = send_video(
             filmed,
             rate_hz,
             codec=trial.values["method"],
             mcs=int(trial.values["mcs"]),
-            air_samples=[slots[request.rate.index] for request in requests],
+            air_samples=groups,
             bench=self._bench,
             airing=airing,
             seeds=seeds,
@@ -187,6 +184,15 @@ class MeetingTrials:
             stages.timings_s(),
             sent.n_bytes,
         )
+
+    def _air_samples(self, frame: np.ndarray, requests: Sequence[PictureRequest]) -> list[int]:
+        """What each frame of a stream takes on the air; it depends on size and rate alone."""
+        codec, transmitter = self._bench.codec, self._bench.transmitter
+        by_rate = {
+            request.rate: prepare(frame, request, codec, transmitter).transmission.n_air_samples
+            for request in {request.rate: request for request in requests}.values()
+        }
+        return [by_rate[request.rate] for request in requests]
 
     def _keep(self, name: str, filmed: np.ndarray, shown: Sequence[np.ndarray]) -> None:
         folder = self._out.folder("pictures")

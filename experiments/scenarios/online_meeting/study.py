@@ -42,12 +42,12 @@ class MeetingStudy:
         for repetition in range(settings.repetitions):
             for cbr in settings.cbr:
                 for esn0_db in settings.esn0_db or (None,):
-                    for name, method, mcs in series:
+                    for name, sender, mcs in series:
                         level = "" if esn0_db is None else f".{esn0_db:g}dB"
                         cell = f"{name}.cbr{cbr}{level}"
                         values = {
                             "series": name,
-                            "method": method,
+                            "method": sender,
                             "mcs": mcs,
                             "cbr": cbr,
                             "esn0_db": esn0_db,

@@ -30,14 +30,14 @@ class PeopleDetector:
     """Histograms of oriented gradients and a linear support vector machine (Dalal and Triggs 2005), by OpenCV.
 
     Attributes:
-        threshold: least distance from the machine's plane.
+        threshold: least distance from the machine's plane, of merged windows.
         upscale: pictures are enlarged first; the detector's window is 64 by 128 pixels.
 
     Raises:
         SettingsError: OpenCV is missing, or one without this detector.
     """
 
-    threshold: float = 0.2
+    threshold: float = 0.3
     upscale: float = 1.0
     _machine: Any = field(init=False, repr=False, compare=False)
 
@@ -55,7 +55,7 @@ class PeopleDetector:
                 "takes a version below 5, or bring a detector"
             )
         machine = cv2.HOGDescriptor()
-        machine.setSVMDetector(cv2.HOGDescriptor.getDefaultPeopleDetector())
+        machine.setSVMDetector(np.asarray(cv2.HOGDescriptor.getDefaultPeopleDetector(), np.float32))
         object.__setattr__(self, "_machine", machine)
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
@@ -69,13 +69,20 @@ class PeopleDetector:
             blue_first = cv2.resize(blue_first, None, fx=self.upscale, fy=self.upscale, interpolation=how)
         if blue_first.shape[0] < 128 or blue_first.shape[1] < 64:
             return np.zeros((0, 4))
-        # With a plane moved to the threshold every window counts that lies beyond it.
-        boxes, distances = self._machine.detectMultiScale(
-            blue_first, hitThreshold=self.threshold, winStride=(4, 4), padding=(16, 16), scale=1.05
-        )
+        # Several threads hand over their windows in any order, and what they are merged to depends on it.
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            boxes, distances = self._machine.detectMultiScale(
+                blue_first, hitThreshold=0.0, winStride=(4, 4), padding=(16, 16), scale=1.05
+            )
+        finally:
+            cv2.setNumThreads(threads)
         if len(boxes) == 0:
             return np.zeros((0, 4))
-        order = np.argsort(-np.ravel(distances), kind="stable")
+        distances = np.ravel(distances)
+        order = np.argsort(-distances, kind="stable")
+        order = order[distances[order] >= self.threshold]
         return inside(np.asarray(boxes, float)[order] / self.upscale, height, width)
 
 

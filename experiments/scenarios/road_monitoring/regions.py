@@ -40,6 +40,11 @@ class Region:
         """Its place, as the descriptor carries it: row and column, 8 bits each."""
         return self.row << 8 | self.column
 
+    @property
+    def blocks(self) -> tuple[slice, slice]:
+        """Its blocks in an array of them."""
+        return slice(self.row, self.row + self.rows), slice(self.column, self.column + self.columns)
+
     def slices(self, height: int, width: int) -> tuple[slice, slice]:
         """Its pixels in a frame; blocks that reach beyond the frame end with it."""
         top, left = self.row * BLOCK_PX, self.column * BLOCK_PX
@@ -59,7 +64,7 @@ class Region:
 
 
 def block_weights(height: int, width: int, boxes: np.ndarray, change: np.ndarray | None) -> np.ndarray:
-    """How much each block matters, float [rows, columns]: 1 for being detected, up to 1 for motion.
+    """How much each block matters, float [rows, columns]: each detection 1 in all, motion 0.2 and everything 0.05.
 
     Args:
         height: of the frame in pixels.
@@ -73,15 +78,15 @@ def block_weights(height: int, width: int, boxes: np.ndarray, change: np.ndarray
             f"a frame of {width}x{height} pixels is {columns}x{rows} blocks; regions can be placed in {_GRID} a side: "
             "scale the video down"
         )
-    weights = np.full((rows, columns), 1e-3)
+    weights = np.full((rows, columns), 0.05 / (rows * columns))
     if change is not None:
         padded = np.zeros((rows * BLOCK_PX, columns * BLOCK_PX))
         padded[:height, :width] = np.square(change).mean(2)
         energy = padded.reshape(rows, BLOCK_PX, columns, BLOCK_PX).mean((1, 3))
-        weights += np.sqrt(energy / max(float(energy.max()), 1e-12))
+        weights += 0.2 * energy / max(float(energy.sum()), 1e-12)
     for box in boxes:
         region = _around(box, 0, rows, columns)
-        weights[region.row : region.row + region.rows, region.column : region.column + region.columns] += 1.0
+        weights[region.blocks] += 1 / (region.rows * region.columns)
     return weights
 
 
@@ -102,7 +107,7 @@ def choose_regions(
     count: int,
     margin_px: int,
     fits: Callable[[Sequence[Region]], bool],
-) -> tuple[tuple[Region, ...], int]:
+) -> tuple[Region, ...]:
     """Rectangles around detections, the surest first, grown toward what matters until the budget is used up.
 
     A detection that fits neither alone nor together with a neighbour is left out. Without any that fits, the block that
@@ -116,15 +121,13 @@ def choose_regions(
         fits: whether regions are within the budget.
 
     Returns:
-        The regions, none where not even one block fits, and how many detections they hold.
+        The regions; none where not even one block fits.
     """
     rows, columns = weights.shape
     chosen: list[Region] = []
-    held = 0
     for box in boxes:
         wanted = _around(box, margin_px, rows, columns)
         if any(region.holds(wanted) for region in chosen):
-            held += 1
             continue
         options = [[*chosen[:i], region.grown(wanted), *chosen[i + 1 :]] for i, region in enumerate(chosen)]
         if len(chosen) < count:
@@ -132,13 +135,12 @@ def choose_regions(
         feasible = [option for option in options if fits(option)]
         if feasible:
             chosen = min(feasible, key=lambda option: sum(region.rows * region.columns for region in option))
-            held += 1
     if not chosen:
         row, column = np.unravel_index(int(weights.argmax()), weights.shape)
         chosen = [Region(int(row), int(column), 1, 1)]
         if not fits(chosen):
-            return (), 0
-    return tuple(_grown(weights, chosen, fits)), held
+            return ()
+    return tuple(_grown(weights, chosen, fits))
 
 
 def _grown(weights: np.ndarray, chosen: list[Region], fits: Callable[[Sequence[Region]], bool]) -> list[Region]:
@@ -148,10 +150,10 @@ def _grown(weights: np.ndarray, chosen: list[Region], fits: Callable[[Sequence[R
         candidates = []
         fresh = weights.copy()
         for region in chosen:
-            fresh[region.row : region.row + region.rows, region.column : region.column + region.columns] = 0
+            fresh[region.blocks] = 0
         for index, region in enumerate(chosen):
             for larger in _neighbours(region, rows, columns):
-                gain = _weight(fresh, larger)
+                gain = float(fresh[larger.blocks].sum())
                 added = larger.rows * larger.columns - region.rows * region.columns
                 candidates.append((gain / added, [*chosen[:index], larger, *chosen[index + 1 :]]))
         feasible = [candidate for candidate in candidates if fits(candidate[1])]
@@ -171,10 +173,6 @@ def _neighbours(region: Region, rows: int, columns: int) -> list[Region]:
     if region.column + region.columns < columns:
         found.append(Region(region.row, region.column, region.rows, region.columns + 1))
     return found
-
-
-def _weight(weights: np.ndarray, region: Region) -> float:
-    return float(weights[region.row : region.row + region.rows, region.column : region.column + region.columns].sum())
 
 
 def paste(frame: np.ndarray, tile: np.ndarray, picture_id: int, seam_px: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from ...procedures.airing import Airing
 from ...procedures.scoring import link_json
 from ...procedures.transmission import Bench
 from ..video.clips import Clip, open_clip
+from ..video.coding import VideoCodec
 from ..video.sending import send_video
 from ..video.stages import StageClock
 from .detecting import Detect, PeopleDetector, load_detector, pixels_of
@@ -76,13 +77,14 @@ class Running:
         clock = StageClock()
         seeds = TrialSeeds(settings.seed, trial.name)
         airing = Airing(settings.radio, esn0_db=values["esn0_db"])
-        sent = self._send(method, int(values["cbr"]), group, airing, seeds, clock)
-        line = self._line(trial, sent, group, airing)
+        sent = self._send(trial, group, airing, seeds, clock)
+        boxes = [self._detect(pixels_of(frame)) for frame in sent.frames]
+        line = self._line(trial, sent, boxes, group, airing)
         # Coded video is encoded as a group: its first frame waits for the last.
         unit = len(frames) if method in ("h264", "av1") else 1
         stages = clock.stages(frames=len(frames), unit_frames=unit, rate_hz=group.clip.rate_hz)
         if self._pictures is not None and int(values["repetition"]) == 0:
-            self._keep(trial, sent, group)
+            self._keep(trial, sent, boxes, group)
         return line | {"timings_s": stages.timings_s()}
 
     def _group(self, first: int) -> _Group:
@@ -94,11 +96,9 @@ class Running:
             self._groups[first] = _Group(clip, tuple(self._detect(pixels_of(frame)) for frame in clip.frames))
         return self._groups[first]
 
-    def _send(
-        self, method: str, cbr: int, group: _Group, airing: Airing, seeds: TrialSeeds, clock: StageClock
-    ) -> SentGroup:
+    def _send(self, trial: Trial, group: _Group, airing: Airing, seeds: TrialSeeds, clock: StageClock) -> SentGroup:
         settings, bench, frames = self._settings, self._bench, group.clip.frames
-        rate = rate_by_cbr(cbr)
+        method, rate = trial.values["method"], rate_by_cbr(int(trial.values["cbr"]))
         if method == "uniform":
             return send_uniform(
                 frames, rate, settings.levels, bench=bench, decoder=self._decoder, airing=airing, seeds=seeds,
@@ -118,22 +118,21 @@ class Running:
                 frames, plans, settings.levels, settings.regions.seam_px, bench=bench, decoder=self._decoder,
                 airing=airing, seeds=seeds, clock=clock,
             )  # fmt: skip
-        slot = bench.transmitter.air_samples(symbols_per_picture(*frames.shape[1:3], rate))
-        codec = "h264" if method == "h264" else "av1"
+        slot = bench.transmitter.air_samples(symbols_per_picture(frames.shape[1], frames.shape[2], rate))
+        codec: VideoCodec = "h264" if method == "h264" else "av1"
         return group_of_video(
             send_video(
-                frames, group.clip.rate_hz, codec=codec, mcs=settings.mcs, air_samples=[slot] * len(frames),
+                frames, group.clip.rate_hz, codec=codec, mcs=int(trial.values["mcs"]), air_samples=[slot] * len(frames),
                 bench=bench, airing=airing, seeds=seeds, clock=clock,
             )
         )  # fmt: skip
 
-    def _line(self, trial: Trial, sent: SentGroup, group: _Group, airing: Airing) -> Line:
+    def _line(self, trial: Trial, sent: SentGroup, boxes: list[np.ndarray], group: _Group, airing: Airing) -> Line:
         settings, frames = self._settings, group.clip.frames
         count, height, width = frames.shape[:3]
         slot = self._bench.transmitter.air_samples(
             symbols_per_picture(height, width, rate_by_cbr(int(trial.values["cbr"])))
         )
-        boxes = [self._detect(pixels_of(frame)) for frame in sent.frames]
         found = sum(
             (compare(truth, seen, settings.detector.iou) for truth, seen in zip(group.truth, boxes, strict=True)),
             Detections(),
@@ -152,16 +151,21 @@ class Running:
             numerology=self._bench.receiver.numerology,
         )
         errors = [np.square(shown - frame) for frame, shown in zip(frames, sent.frames, strict=True)]
-        inside = [_inside(boxes, height, width) for boxes in group.truth]
+        inside = [_inside(truth, height, width) for truth in group.truth]
         within = [error[mask] for error, mask in zip(errors, inside, strict=True) if mask.any()]
         return {
             "trial": trial.name,
-            **trial.values,
+            **{name: value for name, value in trial.values.items() if name != "esn0_db"},
+            "requested_esn0_db": trial.values["esn0_db"],
             "received": any(sent.shown),
             **{name: value for name, value in link.items() if name != "decoders"},
             "clip": group.clip.name,
             "frames_shown": sum(sent.shown),
-            "air": {"air_samples": sent.n_air_samples, "allowed_air_samples": count * slot},
+            "air": {
+                "air_samples": sent.n_air_samples,
+                "allowed_air_samples": count * slot,
+                "allowed_cbr": count * slot / values,
+            },
             "detections": found.line(),
             "psnr_db": _psnr_db(np.stack(errors)),
             "region_psnr_db": _psnr_db(np.concatenate(within)) if within else None,
@@ -170,13 +174,13 @@ class Running:
             **sent.further,
         }
 
-    def _keep(self, trial: Trial, sent: SentGroup, group: _Group) -> None:
+    def _keep(self, trial: Trial, sent: SentGroup, boxes: list[np.ndarray], group: _Group) -> None:
         """The group's middle frame with what is detected in it."""
         if self._pictures is None:
             return
         middle = len(sent.frames) // 2
         shown, frame = sent.frames[middle], group.clip.frames[middle]
-        save_picture(self._pictures / picture_file(trial.name), outlined(shown, self._detect(pixels_of(shown))))
+        save_picture(self._pictures / picture_file(trial.name), outlined(shown, boxes[middle]))
         source = self._pictures / picture_file(f"sent/{trial.values['first']}")
         if not source.exists():
             save_picture(source, outlined(frame, group.truth[middle]))

@@ -69,14 +69,12 @@ class RegionPlan:
     Attributes:
         base: rate of the whole frame.
         rate: of the regions.
-        regions: at most as many as asked for; none where the budget holds none.
-        held: detections that lie in one of them.
+        regions: at most as many as asked for; none where the frame is best sent whole.
     """
 
     base: Rate
     rate: Rate
     regions: tuple[Region, ...]
-    held: int
 
 
 def plan_regions(
@@ -89,8 +87,9 @@ def plan_regions(
 ) -> RegionPlan:
     """Rates and regions of a frame that take no more air samples than the whole frame at the uniform rate.
 
-    Of the rates above the uniform one, that is taken whose regions hold most of the detections: the highest among
-    equals, and without any detection the lowest, which covers most.
+    Each doubling of the rate is worth about the same number of decibels, so what is made as large as possible is the
+    mean rate index of the blocks, weighted by how much they matter (see block_weights). Where many detections lie all
+    over the frame, that is the whole frame at the uniform rate.
 
     Args:
         frame: float [H, W, 3] in [0, 1]; its sides are multiples of BLOCK_PX.
@@ -101,7 +100,7 @@ def plan_regions(
         transmitter: the sender's waveform.
 
     Raises:
-        SettingsError: sides that are no multiples, too large a frame, or a uniform rate without rates around it.
+        SettingsError: sides that are no multiples, or too large a frame.
     """
     height, width = frame.shape[:2]
     if height % BLOCK_PX or width % BLOCK_PX:
@@ -109,25 +108,25 @@ def plan_regions(
             f"frames have {width}x{height} pixels, and regions lie on a grid of {BLOCK_PX}; set height and width to "
             f"multiples, such as {max(2, height // BLOCK_PX) * BLOCK_PX} and {max(2, width // BLOCK_PX) * BLOCK_PX}"
         )
-    if uniform.index < settings.steps_down or uniform.index + 1 == len(RATES):
-        raise SettingsError(f"CBR 1/{uniform.inverse_cbr} lacks a rate below or above it, which regions need")
-    base = RATES[uniform.index - settings.steps_down]
     budget = transmitter.air_samples(symbols_per_picture(height, width, uniform))
-    budget -= transmitter.air_samples(symbols_per_picture(height, width, base))
     weights = block_weights(height, width, boxes, None if before is None else frame - before)
-    plans = []
-    for rate in reversed(RATES[uniform.index + 1 :]):
+    best, highest = RegionPlan(uniform, uniform, ()), float(uniform.index)
+    for base in reversed(RATES[max(0, uniform.index - settings.steps_down) : uniform.index]):
+        left = budget - transmitter.air_samples(symbols_per_picture(height, width, base))
+        for rate in RATES[uniform.index + 1 :]:
 
-        def fits(regions: Sequence[Region], rate: Rate = rate) -> bool:
-            counts = [region.rows * region.columns * rate.channels // 2 for region in regions]
-            return sum(transmitter.air_samples(count) for count in counts) <= budget
+            def fits(regions: Sequence[Region], rate: Rate = rate, left: int = left) -> bool:
+                counts = [region.rows * region.columns * rate.channels // 2 for region in regions]
+                return sum(transmitter.air_samples(count) for count in counts) <= left
 
-        regions, held = choose_regions(
-            weights, boxes, count=settings.count, margin_px=settings.margin_px, fits=fits
-        )  # fmt: skip
-        plans.append(RegionPlan(base, rate, regions, held))
-    best = max(plan.held for plan in plans)
-    return next(plan for plan in plans if plan.held == best) if best else plans[-1]
+            regions = choose_regions(weights, boxes, count=settings.count, margin_px=settings.margin_px, fits=fits)
+            index = np.full(weights.shape, base.index)
+            for region in regions:
+                index[region.blocks] = rate.index
+            value = float((weights * index).sum() / weights.sum())
+            if value > highest + 1e-9:
+                best, highest = RegionPlan(base, rate, regions), value
+    return best
 
 
 def _request(rate: Rate, levels: int, seeds: TrialSeeds, picture_id: int) -> PictureRequest:
@@ -219,9 +218,9 @@ def send_regions(
         covered.append(area / (frame.shape[0] * frame.shape[1]))
     group.further = {
         "regions": sum(len(plan.regions) for plan in plans),
-        "detections_in_regions": sum(plan.held for plan in plans),
         "region_share": float(np.mean(covered)),
-        "region_cbr": [plan.rate.inverse_cbr for plan in plans],
+        "frame_cbr": [plan.base.inverse_cbr for plan in plans],
+        "region_cbr": [plan.rate.inverse_cbr if plan.regions else None for plan in plans],
         "parts_lost": lost,
     }
     return group

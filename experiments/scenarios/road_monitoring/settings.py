@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from sdr_gsc.semantic.rate import RATES, rate_by_cbr
+from sdr_gsc.semantic.rate import RATES
 
 from ...campaign.settings import CampaignSettings
 from ...decoding_settings import StrictSettings
@@ -31,7 +31,7 @@ class DetectorSettings(StrictSettings):
     """
 
     code: str | None = None
-    threshold: Annotated[float, Field(ge=-2, le=5)] = 0.2
+    threshold: Annotated[float, Field(ge=0, le=5)] = 0.3
     upscale: Annotated[float, Field(ge=0.25, le=4)] = 1.0
     iou: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
@@ -47,14 +47,14 @@ class RegionSettings(StrictSettings):
 
     Attributes:
         count: most regions in a frame, each a transmission of its own.
-        steps_down: rates by which the whole frame goes below the uniform one; what that saves goes to the regions.
+        steps_down: most rates by which the whole frame goes below the uniform one; what that saves goes to the regions.
         margin_px: around a detection.
         seam_px: over which a region fades into the frame.
     """
 
-    count: Annotated[int, Field(ge=1, le=8)] = 2
-    steps_down: Annotated[int, Field(ge=1, lt=len(RATES))] = 1
-    margin_px: Annotated[int, Field(ge=0, le=256)] = 16
+    count: Annotated[int, Field(ge=1, le=8)] = 3
+    steps_down: Annotated[int, Field(ge=1, lt=len(RATES))] = 2
+    margin_px: Annotated[int, Field(ge=0, le=256)] = 8
     seam_px: Annotated[int, Field(ge=0, le=64)] = 8
 
 
@@ -70,10 +70,11 @@ class RoadSettings(CampaignSettings):
         height: of the frames; goes with `width`, and None keeps them as they are.
         width: see above.
         methods: ``uniform`` sends whole frames as semantic symbols, ``regions`` sends them at a lower rate with regions
-            at a higher one, and the others are coded video behind LDPC; all on the same air samples.
+            at a higher one where that serves the detections, and the others are coded video behind LDPC; all on the
+            same air samples.
         cbr: inverse payload channel bandwidth ratio of `uniform`, which sets the air samples of all.
         esn0_db: of a simulated channel; empty keeps the radio's own.
-        mcs: modulation and coding scheme of coded video.
+        mcs: modulation and coding schemes of coded video; each is a curve of its own.
         levels: quantizer levels per real dimension of semantic symbols.
         decoder: name of the decoder of semantic symbols.
         radio: address.
@@ -95,7 +96,7 @@ class RoadSettings(CampaignSettings):
     methods: Annotated[tuple[MethodName, ...], Field(min_length=1)] = ("uniform", "regions", "h264")
     cbr: Annotated[tuple[InverseCbr, ...], Field(min_length=1)] = (96, 48, 24)
     esn0_db: tuple[EsN0Db, ...] = (4.0, 10.0)
-    mcs: McsIndex = 2
+    mcs: Annotated[tuple[McsIndex, ...], Field(min_length=1)] = (0, 2)
     levels: Literal[4, 8, 16, 32] = 32
     decoder: str = "mmse"
     radio: str = "loopback:office"
@@ -106,7 +107,7 @@ class RoadSettings(CampaignSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for name in ("first", "methods", "cbr", "esn0_db"):
+        for name in ("first", "methods", "cbr", "esn0_db", "mcs"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} holds a value more than once: {values}")
@@ -114,15 +115,6 @@ class RoadSettings(CampaignSettings):
             raise ValueError("height and width go together")
         if self.esn0_db and not self.radio.startswith("loopback:"):
             raise ValueError("esn0_db is for simulated radios; leave it empty for one with noise of its own")
-        if "regions" in self.methods:
-            for cbr in self.cbr:
-                index, down = rate_by_cbr(cbr).index, self.regions.steps_down
-                if index < down or index == len(RATES) - 1:
-                    known = ", ".join(str(rate.inverse_cbr) for rate in RATES[down:-1])
-                    raise ValueError(
-                        f"cbr {cbr} has no rate {down} below it or none above it, which regions need; choose among "
-                        f"{known}"
-                    )
         return self
 
     @property

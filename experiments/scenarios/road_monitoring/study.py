@@ -34,16 +34,23 @@ class RoadStudy:
         """See `Study.plan`."""
         settings = self.settings
         trials = []
-        for method, cbr, esn0_db, first in itertools.product(
-            settings.methods, settings.cbr, settings.esn0_db or (None,), settings.first
+        needs = () if settings.radio.startswith("loopback:") else (f"radio:{settings.radio}",)
+        curves = [
+            (method, mcs)
+            for method in settings.methods
+            for mcs in (settings.mcs if method in ("h264", "av1") else (None,))
+        ]
+        for (method, mcs), cbr, esn0_db, first in itertools.product(
+            curves, settings.cbr, settings.esn0_db or (None,), settings.first
         ):
             level = "own" if esn0_db is None else f"{esn0_db:+g}dB"
-            cell = f"{method}/cbr{cbr}/{level}/{first}"
+            curve = method if mcs is None else f"{method}-mcs{mcs}"
+            cell = f"{curve}/cbr{cbr}/{level}/{first}"
             for repetition in range(settings.repetitions):
                 values = {
-                    "method": method, "cbr": cbr, "esn0_db": esn0_db, "first": first, "repetition": repetition,
+                    "curve": curve, "method": method, "mcs": mcs, "cbr": cbr, "esn0_db": esn0_db, "first": first,
+                    "repetition": repetition,
                 }  # fmt: skip
-                needs = () if settings.radio.startswith("loopback:") else (f"radio:{settings.radio}",)
                 trials.append(Trial(f"{cell}/{repetition}", cell, values, needs))
         return tuple(trials)
 
@@ -67,12 +74,12 @@ class RoadStudy:
         return road_sections(out, self.settings, trials)
 
     def summary(self, trials: Sequence[Line]) -> Line:
-        """See `Study.summary`: detections kept by each method, over all its trials."""
+        """See `Study.summary`: detections kept on each curve, over all its trials."""
         found: Line = {}
-        for method in self.settings.methods:
-            lines = [line["detections"] for line in trials if line["method"] == method]
+        for curve in dict.fromkeys(trial.values["curve"] for trial in self.plan()):
+            lines = [line["detections"] for line in trials if line["curve"] == curve]
             truth, seen, kept = (sum(line[name] for line in lines) for name in ("truth", "found", "kept"))
-            found[method] = {
+            found[curve] = {
                 "trials": len(lines),
                 "recall": kept / truth if truth else None,
                 "precision": kept / seen if seen else None,

@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -6,7 +8,11 @@ import pytest
 from hardware.errors import BadValueError, DisconnectedError
 from hardware.radio import Radio, RadioSettings
 from hardware.registry import open_radio
-from sdr_gsc.capture import Capture, Gap
+from hardware.replay import ReplayRadio
+from sdr_gsc.capture import Capture, Gap, Retune
+from sdr_gsc.errors import RecordingError
+from sdr_gsc.recording.recording import Given
+from sdr_gsc.recording.sigmf_collection import write_collection
 from sdr_gsc.recording.sigmf_writer import write_capture
 
 SAMPLES = np.exp(0.1j * np.arange(1000)).astype(np.complex64)
@@ -100,3 +106,30 @@ def test_a_closed_recording_says_so(radio):
     ):
         with pytest.raises(DisconnectedError):
             use()
+
+
+def test_what_was_received_of_a_collection_is_heard(tmp_path):
+    paths = write_collection(tmp_path / "x", Capture(np.ones(5, np.complex64), 1e6), RECORDED)
+    with open_radio(f"replay:{paths[0]}") as opened:
+        np.testing.assert_array_equal(opened.exchange(BURST).samples, SAMPLES)
+    several = write_collection(tmp_path / "y", Capture(np.ones(5, np.complex64), 1e6), [RECORDED, RECORDED])
+    with pytest.raises(RecordingError, match="several recordings .y.rx1, y.rx2"):
+        open_radio(f"replay:{several[0]}")
+
+
+def test_retunes_are_cut_with_the_samples(tmp_path):
+    tuned = replace(RECORDED, retunes=(Retune(300, 2e9), Retune(600, 3e9)))
+    with open_radio(f"replay:{write_capture(tmp_path / 'x', tuned)}") as opened:
+        assert opened.exchange(BURST).retunes == tuned.retunes
+        assert opened.capture(600).retunes == (Retune(300, 2e9),)
+
+
+def test_a_recording_that_leaves_something_open_needs_to_be_told(tmp_path):
+    path = write_capture(tmp_path / "x", RECORDED)
+    metadata = json.loads(path.read_text())
+    del metadata["global"]["core:sample_rate"]
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(RecordingError, match="core:sample_rate is missing"):
+        ReplayRadio(path)
+    with ReplayRadio(path, Given(sample_rate_hz=2e6)) as opened:
+        assert opened.settings.sample_rate_hz == 2e6

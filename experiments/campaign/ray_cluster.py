@@ -1,0 +1,99 @@
+"""The way into a Ray cluster, and out of it: an error within seconds where none answers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from sdr_gsc.errors import SdrGscError, SettingsError
+
+from .local import default_workers
+
+__all__ = ["ClusterError", "connected"]
+
+# Ray takes 127.0.0.1 for a mistake, and listens at the machine's address in the network instead; any other address of
+# the loopback interface it believes.
+_LOOPBACK = "127.0.0.2"
+_ANSWER_S = 10
+
+
+class ClusterError(SdrGscError):
+    """A Ray cluster that cannot run trials."""
+
+
+@contextmanager
+def connected(address: str | None, resources: Mapping[str, float]) -> Iterator[str]:
+    """Join a cluster as its driver, or have one on this machine's loopback interface for as long as the context lasts.
+
+    Args:
+        address: ``HOST:PORT`` of the head, or ``auto``; None starts a cluster of one node, which ends with the context.
+        resources: that the cluster of one node offers.
+
+    Yields:
+        The address, such as other nodes join it with.
+
+    Raises:
+        SettingsError: Ray is missing, or the address is none.
+        ClusterError: nothing answers there, or this machine is no node of it.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise SettingsError("--engine ray needs Ray: pip install 'sdr-gsc[ray]'")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    if ray.is_initialized():
+        raise ClusterError("this process is connected to a Ray cluster already; call ray.shutdown() first")
+    found = None if address is None else _answering(address)
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    # Ray replaces the handler that lets radios fall silent and the terminal be restored.
+    on_term = signal.getsignal(signal.SIGTERM)
+    try:
+        if found is None:
+            here = {"num_cpus": default_workers(), "resources": dict(resources), "_node_ip_address": _LOOPBACK}
+            ray.init("local", **here, **quiet)
+        else:
+            ray.init(found, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        cause = " ".join(str(error).split())
+        if found is None:
+            raise ClusterError(f"Ray cannot start on this machine: {cause}") from error
+        raise ClusterError(
+            f"Ray answers at {found}, but lets this machine not in: {cause} The machine must be a node, with the same "
+            f"versions of Python and Ray: ray start --address={found} --num-cpus=0"
+        ) from error
+    try:
+        yield ray.get_runtime_context().gcs_address
+    finally:
+        ray.shutdown()
+        signal.signal(signal.SIGTERM, on_term)
+
+
+def _answering(address: str) -> str:
+    """Where a cluster answers now; Ray itself would try for minutes."""
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+    from ray._raylet import check_health
+    from ray.exceptions import RaySystemError
+
+    remedy = "start one with ray start --head, or leave out --address"
+    if address.startswith("ray://"):
+        raise SettingsError(
+            f"--address is {address}; trials need a node of the cluster on this machine, not Ray's client: "
+            "ray start --address=HOST:6379, then --address HOST:6379"
+        )
+    try:
+        found = canonicalize_bootstrap_address_or_die(address)
+    except ConnectionError as error:
+        raise ClusterError(f"Ray does not answer at {address}: no cluster was started here; {remedy}") from error
+    except (ValueError, OSError) as error:
+        raise SettingsError(f"--address is {address!r}; needed HOST:PORT of a Ray cluster, or auto") from error
+    try:
+        healthy = check_health(found, timeout=_ANSWER_S, skip_version_check=True)
+    except (RaySystemError, RuntimeError, ValueError, OSError) as error:
+        cause = " ".join(str(error).split())
+        raise ClusterError(f"Ray does not answer at {found} ({cause}); {remedy}") from error
+    if not healthy:
+        raise ClusterError(f"Ray does not answer at {found}; {remedy}")
+    return str(found)

@@ -1,0 +1,156 @@
+"""One trial: the same episode under every controller, or two agents under every way to share a channel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from sdr_gsc.seeding import TrialSeeds
+
+from ...campaign.study import Line, Trial
+from ...procedures.airing import Airing
+from .controllers import ByExpert, ByPolicy, Clean, Controller, Undirected, packet_reader, symbol_reader
+from .episode import Agent, open_environment, run_episode
+from .kalman import ByFilter
+from .observation import ObservationCode
+from .packets import PacketCode
+from .planning import PAIR
+from .policy import PolicyNet
+from .settings import AgentSettings
+from .sharing import SHARINGS, run_pair
+from .training import FLAT, POLICY
+from .uplink import Uplink, Waveform
+
+__all__ = ["AgentTrials"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AgentTrials:
+    """Runs trials.
+
+    Attributes:
+        settings: resolved.
+        nets: trained policies by name; those whose methods are asked for.
+        waveform: of the link.
+    """
+
+    settings: AgentSettings
+    nets: Mapping[str, PolicyNet]
+    waveform: Waveform = field(default_factory=Waveform)
+
+    def __call__(self, trial: Trial) -> Line:
+        """The line of a trial. All its episodes begin in the same state, with the same channel draws.
+
+        Raises:
+            RadioError: the radio failed.
+            SettingsError: gymnasium is missing.
+        """
+        seeds = TrialSeeds(self.settings.seed, trial.name)
+        run = self._pair if trial.values["study"] == PAIR else self._single
+        symbols = int(trial.values["symbols"])
+        return {
+            "requested_esn0_db": trial.values["esn0_db"],
+            "air": {"symbols": symbols, "air_samples": self.waveform.transmitter.air_samples(symbols)},
+            **run(trial, seeds),
+        }
+
+    def _single(self, trial: Trial, seeds: TrialSeeds) -> Line:
+        return {"methods": {name: self._method(name, trial, seeds) for name in self.settings.methods}}
+
+    def _method(self, name: str, trial: Trial, seeds: TrialSeeds) -> Line | None:
+        symbols, latency = int(trial.values["symbols"]), int(trial.values["latency_steps"])
+        if name == "classical" and not PacketCode.fits(symbols):
+            return None
+        controller = self._controller(name, symbols, latency, seeds)
+        environment = open_environment(self.settings.steps)
+        began = time.perf_counter()
+        try:
+            agent = Agent.begin(environment, controller, latency, seeds.integer("environment"))
+            if controller.encode is None:
+                return {"return": run_episode(agent, None, self.settings.steps), "frames": None}
+            with self._airing(trial, 0.0).open(seeds.generator("channel")) as radio:
+                uplink = Uplink(self.waveform, radio)
+                gained = run_episode(agent, uplink, self.settings.steps)
+        finally:
+            environment.close()
+        return {
+            "return": gained,
+            "frames": {"sent": uplink.sent, "lost": uplink.lost},
+            "air_samples": uplink.air_samples,
+            "timings_s": {"step": (time.perf_counter() - began) / self.settings.steps},
+        }
+
+    def _pair(self, trial: Trial, seeds: TrialSeeds) -> Line:
+        pair = self.settings.pair
+        symbols, latency = int(trial.values["symbols"]), int(trial.values["latency_steps"])
+        found = {}
+        for sharing in SHARINGS:
+            environments = [open_environment(self.settings.steps) for _ in range(2)]
+            agents = [
+                Agent.begin(
+                    environment,
+                    self._controller(POLICY, symbols, latency, seeds, f"/{number}"),
+                    latency,
+                    seeds.integer(f"environment/{number}"),
+                )
+                for number, environment in enumerate(environments)
+            ]
+            far_db = 0.0 if pair is None else pair.far_db
+            if trial.values["esn0_db"] is None:
+                # One radio serves both, in turn.
+                with self._airing(trial, 0.0).open(seeds.generator("channel")) as radio:
+                    uplinks = [Uplink(self.waveform, radio) for _ in agents]
+                    shared = run_pair(agents, uplinks, sharing, self.settings.steps)
+            else:
+                with (
+                    self._airing(trial, 0.0).open(seeds.generator("channel/0")) as near,
+                    self._airing(trial, far_db).open(seeds.generator("channel/1")) as far,
+                ):
+                    uplinks = [Uplink(self.waveform, radio) for radio in (near, far)]
+                    shared = run_pair(agents, uplinks, sharing, self.settings.steps)
+            for environment in environments:
+                environment.close()
+            found[sharing] = {
+                "returns": list(shared.returns),
+                "sum": sum(shared.returns),
+                "worse": min(shared.returns),
+                "frames": {"sent": list(shared.frames), "lost": list(shared.lost)},
+                "air_samples": shared.air_samples,
+            }
+        return {"sharing": found}
+
+    def _controller(
+        self, name: str, symbols: int, latency: int, seeds: TrialSeeds, purpose: str = ""
+    ) -> Controller:
+        code = ObservationCode(symbols, self.settings.levels)
+        if name == "expert":
+            return Clean()
+        if name == "random":
+            return Undirected(seeds.generator(f"torques{purpose}"))
+        if name == "received":
+            return ByExpert(code.points, symbol_reader(code))
+        if name == "filter":
+            return ByFilter(code, latency)
+        if name == "classical":
+            packets = PacketCode(symbols)
+            return ByExpert(packets.points, packet_reader(packets))
+        net = self.nets[name]
+        generator = torch.Generator(next(net.parameters()).device)
+        generator.manual_seed(seeds.integer(f"actions{purpose}"))
+        policy = self.settings.policy
+        return ByPolicy(
+            net,
+            code,
+            latency_steps=latency,
+            steps=policy.steps,
+            draws=policy.draws,
+            generator=generator,
+            with_variances=name != FLAT,
+        )
+
+    def _airing(self, trial: Trial, below_db: float) -> Airing:
+        level = trial.values["esn0_db"]
+        return Airing(str(trial.values["radio"]), esn0_db=None if level is None else float(level) - below_db)

@@ -1,0 +1,1 @@
+"""Photographs for people: how far from the sent picture, against how far from a photograph."""
