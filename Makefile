@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 RADIO_LIBRARIES := libiio0 libiio-utils python3-uhd python3-soapysdr soapysdr0.8-module-uhd
-PACKAGES := sdr_gsc hardware calibration experiments tests
+PACKAGES := sdr_gsc hardware calibration experiments tests docs/tutorials
 
 # Compiled kernels are kept here, whatever the place the packages are installed in. A cached kernel does not notice that
 # another file changed which it calls, so every state of the sources has a cache of its own.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sdr_gsc.errors import SettingsError
 
+from .campaign.resuming import note_resumption
 from .campaign.run_directory import RunDirectory
 from .campaign.running import Progress, planned, run_campaign
 from .campaign.settings import CampaignSettings
@@ -41,7 +42,7 @@ def run_command(
     if isinstance(settings, CampaignSettings):
         resolved = settings.resolved(quick=quick)
         path = out or Path("runs") / settings.name
-        _study_and_plan(resolved)
+        _study(resolved)
         directory = RunDirectory.create(path, resolved, command=_command_line(config, path, quick=quick))
         return _go(directory, resolved, choice, as_json=as_json)
     if quick:
@@ -122,22 +123,26 @@ def replay_command(
         run, decoders, weights, {name: value for name, value in options.items() if value is not None}
     )
     path = out or fresh_folder(f"{settings.name}-replay")
-    _study_and_plan(settings)
+    _study(settings)
     directory = RunDirectory.create(path, settings, command=("sdr-gsc", "replay", str(run), "--out", str(path)))
     return _go(directory, settings, choice, as_json=as_json)
 
 
-def _study_and_plan(settings: CampaignSettings) -> tuple[Study, int]:
+def _study(settings: CampaignSettings) -> Study:
+    """The study of these settings, with a plan that can be."""
     from .campaign.kinds import study_of
 
     study = study_of(settings)
-    return study, len(planned(study))
+    planned(study)
+    return study
 
 
 def _go(directory: RunDirectory, settings: CampaignSettings, choice: EngineChoice, *, as_json: bool) -> int:
     from .reports.campaign_report import write_campaign_report
 
-    study, _ = _study_and_plan(settings)
+    study = _study(settings)
+    for sentence in note_resumption(directory):
+        print(f"sdr-gsc: {sentence}", file=sys.stderr)
     shard = None if choice.shard is None else Shard.parse(choice.shard)
     with show_progress(settings.name) as watch:
         try:

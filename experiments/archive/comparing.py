@@ -99,7 +99,7 @@ def compare_runs(first: Path, second: Path, metrics: Sequence[str] | None = None
             f"{first} and {second} have no trial in common; runs of one plan have, whatever their "
             "weights, radios or software"
         )
-    equal = sum(lasting(lines[0][name]) == lasting(lines[1][name]) for name in common)
+    equal = sum(_result(lines[0][name]) == _result(lines[1][name]) for name in common)
     found = _differences([_figures(line[name] for name in common) for line in lines], metrics)
     if metrics and not found:
         raise SettingsError(f"neither run has figures called {', '.join(metrics)}")
@@ -107,6 +107,11 @@ def compare_runs(first: Path, second: Path, metrics: Sequence[str] | None = None
         first, second, len(common), len(lines[0]) - len(common), len(lines[1]) - len(common), equal, found,
         _differing(*runs),
     )  # fmt: skip
+
+
+def _result(line: Mapping[str, Any]) -> dict[str, Any]:
+    """What a trial found, whichever radio or recording it came from."""
+    return {name: part for name, part in lasting(line).items() if name not in ("radio", "failed_attempts")}
 
 
 _Key = tuple[str, str, str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -17,7 +18,10 @@ __all__ = ["ClusterError", "connected"]
 # Ray takes 127.0.0.1 for a mistake, and listens at the machine's address in the network instead; any other address of
 # the loopback interface it believes.
 _LOOPBACK = "127.0.0.2"
-_ANSWER_S = 10
+_ANSWER_S = 5.0
+# A head speaks HTTP/2, and greets whoever opens a connection with its settings (RFC 9113, 3.4 and 4.1).
+_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_FRAME_HEAD, _SETTINGS = 9, 4
 
 
 class ClusterError(SdrGscError):
@@ -74,26 +78,27 @@ def connected(address: str | None, resources: Mapping[str, float]) -> Iterator[s
 def _answering(address: str) -> str:
     """Where a cluster answers now; Ray itself would try for minutes."""
     from ray._private.services import canonicalize_bootstrap_address_or_die
-    from ray._raylet import check_health
-    from ray.exceptions import RaySystemError
 
     remedy = "start one with ray start --head, or leave out --address"
     if address.startswith("ray://"):
         raise SettingsError(
             f"--address is {address}; trials need a node of the cluster on this machine, not Ray's client: "
-            "ray start --address=HOST:6379, then --address HOST:6379"
+            "ray start --address=HOST:6379 --num-cpus=0, then --address HOST:6379"
         )
     try:
-        found = canonicalize_bootstrap_address_or_die(address)
+        found = str(canonicalize_bootstrap_address_or_die(address))
+        host, _, port = found.rpartition(":")
+        number = int(port)
     except ConnectionError as error:
-        raise ClusterError(f"Ray does not answer at {address}: no cluster was started here; {remedy}") from error
+        raise ClusterError(f"Ray does not answer at {address}: none was started on this machine; {remedy}") from error
     except (ValueError, OSError) as error:
         raise SettingsError(f"--address is {address!r}; needed HOST:PORT of a Ray cluster, or auto") from error
     try:
-        healthy = check_health(found, timeout=_ANSWER_S, skip_version_check=True)
-    except (RaySystemError, RuntimeError, ValueError, OSError) as error:
-        cause = " ".join(str(error).split())
-        raise ClusterError(f"Ray does not answer at {found} ({cause}); {remedy}") from error
-    if not healthy:
-        raise ClusterError(f"Ray does not answer at {found}; {remedy}")
-    return str(found)
+        with socket.create_connection((host.strip("[]"), number), timeout=_ANSWER_S) as line:
+            line.sendall(_HELLO)
+            answer = line.recv(_FRAME_HEAD, socket.MSG_WAITALL)
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"Ray does not answer at {found} ({error}); {remedy}") from error
+    if len(answer) < _FRAME_HEAD or answer[3] != _SETTINGS:
+        raise ClusterError(f"what answers at {found} is not Ray; {remedy}")
+    return found

@@ -17,8 +17,8 @@ _OF_RAY = "_group_"
 def resource_of(need: str) -> str:
     """The name of a Ray resource for something that one trial at a time may use.
 
-    Letters, digits, and the characters ``: . _ ~ -`` stay; every other byte of the name in UTF-8 is written as a percent
-    sign and two hexadecimal digits (RFC 3986), so that different needs never share a resource.
+    Letters, digits, and the characters ``: . _ ~ -`` stay; every other byte of the name in UTF-8 is written as a
+    percent sign and two hexadecimal digits (RFC 3986), so that different needs never share a resource.
 
     Args:
         need: as a trial names it, such as ``radio:`` and the address of a radio.

@@ -60,6 +60,7 @@ class _Desk:
     decoders: Mapping[str, Decoder]
     seed: int
     sent: tuple[Reception, ...]
+    air_samples: int | None
     on_step: OnStep
 
 
@@ -92,7 +93,7 @@ def replay(
     frames = bench.receiver.receive(capture).frames
     desk = _Desk(
         f"replay:{path}", bench, bench.decoders(settings.decoders, options), settings.seed,
-        _receptions_sent(collection, settings, bench.receiver), on_step,
+        _receptions_sent(collection, bench.receiver), _air_samples(collection), on_step,
     )  # fmt: skip
     notices = (*_of_collection(collection), *collection.notices, *recording.notices)
     pictures, unread = _decoded(gather_pictures(frames), desk, frames, reference)
@@ -139,11 +140,19 @@ def _adapted(capture: Capture, settings: ReplaySettings) -> Capture:
     return capture if settings.rate_hz is None else resampled(capture, settings.rate_hz)
 
 
-def _receptions_sent(collection: Collection, settings: ReplaySettings, receiver: Receiver) -> tuple[Reception, ...]:
+def _receptions_sent(collection: Collection, receiver: Receiver) -> tuple[Reception, ...]:
     if collection.reference is None:
         return ()
     # Sent at the waveform's own rate and frequency, whatever became of the recording of it.
     return gather_pictures(receiver.receive(collection.reference.capture).frames)
+
+
+def _air_samples(collection: Collection) -> int | None:
+    """Samples of all frames that were sent, where the reference says where they stand."""
+    annotations = () if collection.reference is None else collection.reference.annotations
+    counts = [each.get("core:sample_count") for each in annotations if "sdr_gsc:sequence" in each]
+    known = [count for count in counts if isinstance(count, int)]
+    return sum(known) if known and len(known) == len(counts) else None
 
 
 def _of_collection(collection: Collection) -> tuple[Notice, ...]:
@@ -214,7 +223,7 @@ def _answer(reception: Reception, desk: _Desk, reference: np.ndarray | None) -> 
         mapping=mapping,
         radio=desk.name,
         cbr_payload=_payload_cbr(descriptor),
-        cbr_effective=None,
+        cbr_effective=_effective_cbr(descriptor, desk),
         frames_sent=None if descriptor is None else descriptor.n_frames,
         reports=measured_reports(reception, points, bench.receiver.numerology),
         reconstructions=found,
@@ -231,3 +240,11 @@ def _payload_cbr(descriptor: Descriptor | None) -> float | None:
     if descriptor is None or descriptor.mapping is not PayloadMapping.DIRECT:
         return None
     return descriptor.n_symbols / (3 * descriptor.height * descriptor.width)
+
+
+def _effective_cbr(descriptor: Descriptor | None, desk: _Desk) -> float | None:
+    """Known where it is known what was sent, and that it was this picture alone."""
+    alone = len(desk.sent) == 1 and desk.sent[0].descriptor == descriptor
+    if descriptor is None or desk.air_samples is None or not alone:
+        return None
+    return desk.air_samples / (3 * descriptor.height * descriptor.width)

@@ -19,7 +19,7 @@ from ..errors import RecordingError
 from .dataset import Samples, read_samples
 from .recording import Given, Notice, Recording
 from .shelf import Shelf, Stored, is_archive
-from .sigmf_names import CLIPPED, EXTENSION, GAP_LABEL, ROLE, SETTINGS
+from .sigmf_names import CLIPPED, EXTENSION, GAP_LABEL, RETUNE, ROLE, SETTINGS
 
 __all__ = ["META", "read_capture", "read_from_shelf", "read_recording"]
 
@@ -192,7 +192,10 @@ def _rate(fields: Mapping[str, Any], given: Given, notices: list[Notice]) -> flo
 def _tuning(
     segments: Sequence[Mapping[str, Any]], gaps: Sequence[Gap], size: int, notices: list[Notice]
 ) -> tuple[float, tuple[Retune, ...]]:
-    """Frequency at the first sample, and where a new segment begins for another reason than a gap."""
+    """Frequency at the first sample, and where a new segment begins that does not go on where the last one ended.
+
+    It goes on behind a gap, and where the radio's own count of samples says so.
+    """
     if not any("core:frequency" in each for each in segments[:1]):
         notices.append(
             Notice("core:frequency", "core:frequency is missing: 0 Hz is taken, and offsets in ppm cannot be told")
@@ -210,8 +213,9 @@ def _tuning(
         lost = _index(each) - _index(before) - (start - before["core:sample_start"])
         if lost:
             notices.append(Notice("core:global_index", f"{lost} samples are missing before sample {start}"))
-        is_new = start > (retunes[-1].start_sample if retunes else 0)
-        if is_new and start < size and (start not in ends or frequency_hz != was_hz or lost):
+        goes_on = start in ends or {"core:global_index"} <= before.keys() & each.keys()
+        is_tuned = RETUNE in each or frequency_hz != was_hz or lost or not goes_on
+        if is_tuned and (retunes[-1].start_sample if retunes else 0) < start < size:
             retunes.append(Retune(start, frequency_hz))
     return first_hz, tuple(retunes)
 

@@ -17,7 +17,7 @@ from sigmf.sigmffile import get_sigmf_filenames
 from ..capture import Capture, Gap
 from ..errors import RecordingError
 from ..phy.report import FrameReport
-from .sigmf_names import CLIPPED, EXTENSION, GAP_LABEL, SETTINGS
+from .sigmf_names import CLIPPED, EXTENSION, GAP_LABEL, RETUNE, SETTINGS
 
 __all__ = ["Annotation", "frame_annotation", "write_annotated", "write_capture"]
 
@@ -155,8 +155,11 @@ def write_annotated(
         raise RecordingError(f"the capture starts at {capture.start} without a time zone; give it one, such as UTC")
     recording = sigmf.SigMFFile(global_info=_global_fields(capture, fields or {}))
     gaps = _gaps_inside(capture)
+    tuned = {retune.start_sample for retune in capture.retunes}
     for first, frequency_hz in _segments(capture, gaps):
         segment: dict[str, object] = {"core:frequency": frequency_hz}
+        if first in tuned:
+            segment[RETUNE] = True
         if capture.start is not None:
             segment["core:datetime"] = _time_text(capture.start + timedelta(seconds=first / capture.sample_rate_hz))
         recording.add_capture(first, segment)

@@ -17,8 +17,8 @@ from .uplink import Arrived
 
 __all__ = ["ByExpert", "ByPolicy", "Clean", "Controller", "Encode", "Undirected", "packet_reader", "symbol_reader"]
 
-#: From an observation, float [3], to the symbols that are sent.
-Encode = Callable[[np.ndarray], np.ndarray]
+#: From an observation, float [3], and the number of its control step to the symbols that are sent.
+Encode = Callable[[np.ndarray, int], np.ndarray]
 #: From what arrived to a state, float64 [2]; None where it tells nothing.
 Read = Callable[[Arrived], np.ndarray | None]
 
@@ -144,9 +144,9 @@ class ByPolicy:
         if arrived is None:
             return np.zeros(FEATURES, np.float32)
         if self._with_variances:
-            belief = self._code.belief(arrived.symbols, arrived.variance)
+            belief = self._code.belief(arrived.symbols, arrived.variance, arrived.step)
             return belief.features()
-        belief = self._code.flat_belief(arrived.symbols, arrived.variance)
+        belief = self._code.flat_belief(arrived.symbols, arrived.variance, arrived.step)
         return belief.features_without_variances()
 
 
@@ -154,7 +154,7 @@ def symbol_reader(code: ObservationCode) -> Read:
     """The state at the mean of what symbols tell."""
 
     def read(arrived: Arrived) -> np.ndarray | None:
-        return code.belief(arrived.symbols, arrived.variance).state()
+        return code.belief(arrived.symbols, arrived.variance, arrived.step).state()
 
     return read
 

@@ -63,7 +63,7 @@ class Agent:
         encode = self.controller.encode
         if uplink is None or encode is None:
             return None
-        return uplink.carry(encode(self.observation), agent=number, step=step)
+        return uplink.carry(encode(self.observation, step), agent=number, step=step)
 
     def step(self, sent: Arrived | None) -> None:
         """Act upon what arrives now; `sent` arrives later, if there is latency."""

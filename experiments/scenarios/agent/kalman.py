@@ -92,7 +92,7 @@ class ByFilter:
         # The filter stands at the time of what arrives; the torque that led there is the oldest one.
         self._filter.predict(self._oldest())
         if arrived is not None:
-            self._filter.correct(self._code.belief(arrived.symbols, arrived.variance))
+            self._filter.correct(self._code.belief(arrived.symbols, arrived.variance, arrived.step))
         if self._filter.state is None:
             torque = 0.0
         else:

@@ -2,8 +2,12 @@
 
 The observation (cos a, sin a, w / 4) is sent as its direction alone, u = sqrt(3) v / |v|: because cos^2 + sin^2 = 1, the
 direction tells angle and speed, and the frame needs no scale beside the symbols. `VectorCode` spreads u over any number
-of values z = H u, none beyond sqrt(3). Each is quantized by L levels that fill this range, with error variance
-D = (2 sqrt(3) / L)^2 / 12; two make one complex symbol of mean power 1, and more symbols repeat u.
+of values z = H u, none beyond sqrt(3). Each is quantized by L levels a step apart; two make one complex symbol of mean
+power about 1, and more symbols repeat u.
+
+A pendulum that hardly moves would meet the same quantization error again and again, which no averaging over time mends.
+Therefore values are dithered (Schuchman 1964): q(z + d) is sent and d subtracted from what arrives, where both ends draw d
+from the number of the control step. The error is then independent of z, of variance D = step^2 / 12.
 
 Of what arrives, the posterior N(mean, covariance) of u under the prior N(0, I) is all that matters: values enter with
 weights 1 / (sigma_k^2 + D), lost ones with weight 0, and a lost frame leaves the prior. With the measured variances it is
@@ -13,6 +17,7 @@ a sufficient statistic of the symbols, and it is what controllers are given.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -22,13 +27,25 @@ from sdr_gsc.semantic.vector_code import VectorCode
 
 from .pendulum import MAX_SPEED
 
-__all__ = ["DIMENSIONS", "FEATURES", "Belief", "ObservationCode", "direction_of", "posterior", "state_along"]
+__all__ = [
+    "DIMENSIONS",
+    "FEATURES",
+    "NOMINAL_VARIANCE",
+    "Belief",
+    "ObservationCode",
+    "direction_of",
+    "posterior",
+    "state_along",
+]
 
 DIMENSIONS = 3
 #: Numbers by which a policy knows one reception: mean, log deviations and correlations of the posterior, and its state.
 FEATURES = 11
 #: A speed of this, in rad/s, weighs as much as the unit vector of the angle.
 _SPEED_SCALE = 4.0
+#: Of every symbol, for receivers that measure none.
+NOMINAL_VARIANCE = 0.1
+_DITHERS, _DITHER_SEED = 1024, 0xD17
 
 
 def direction_of(observation: np.ndarray) -> np.ndarray:
@@ -126,44 +143,60 @@ class ObservationCode:
         Quantizer.of(self.levels)  # refuses levels that it does not have
         object.__setattr__(self, "vector_code", VectorCode(np.ones(DIMENSIONS)))
 
-    def points(self, observation: np.ndarray) -> np.ndarray:
-        """Symbols, complex64 [symbols], of an observation [3] of cosine, sine and speed; mean power about 1."""
+    def points(self, observation: np.ndarray, step: int) -> np.ndarray:
+        """Symbols, complex64 [symbols], of an observation [3] of cosine, sine and speed in a control step."""
         values = self.vector_code.spread(direction_of(observation), 2 * self.symbols)
-        axes = self.quantized(values) * np.float32(np.sqrt(0.5))
+        axes = self.quantized(values + self._dither(step)) * np.float32(np.sqrt(0.5))
         return np.ascontiguousarray(axes, np.float32).view(np.complex64)
 
     def quantized(self, values: np.ndarray) -> np.ndarray:
         """Values, float32 of any shape, at their nearest levels."""
         quantizer = Quantizer.of(self.levels)
         stretch = np.float32(quantizer.step / self.step)
-        return quantizer.values(quantizer.indices(values * stretch)) / stretch
+        return quantizer.values(quantizer.indices(values.astype(np.float32) * stretch)) / stretch
 
     @property
     def step(self) -> float:
         """Distance between levels, in units of the values."""
-        return 2 * float(np.sqrt(DIMENSIONS)) / self.levels
+        # The outermost cells hold the largest value with the largest dither.
+        return 2 * float(np.sqrt(DIMENSIONS)) / (self.levels - 1)
 
     @property
     def distortion(self) -> float:
         """D: mean squared error of a quantized value."""
         return self.step**2 / 12
 
-    def belief(self, received: np.ndarray, variance: np.ndarray) -> Belief:
+    def belief(self, received: np.ndarray, variance: np.ndarray, step: int) -> Belief:
         """What received symbols, complex64 [symbols], with noise variances E|n|^2, float32 [symbols], tell."""
-        return self._belief(*self._combined(received, variance))
+        return self._belief(*self._combined(received, variance, step))
 
-    def flat_belief(self, received: np.ndarray, variance: np.ndarray, *, nominal: float = 0.1) -> Belief:
+    def flat_belief(self, received: np.ndarray, variance: np.ndarray, step: int) -> Belief:
         """The same by a receiver that measures no variances: every symbol that arrived counts like every other."""
-        return self._belief(*self._combined(received, np.where(np.isfinite(variance), np.float32(nominal), np.inf)))
+        flat = np.where(np.isfinite(variance), np.float32(NOMINAL_VARIANCE), np.float32(np.inf))
+        return self._belief(*self._combined(received, flat, step))
 
     def nothing(self) -> Belief:
         """What is known without a frame: the prior."""
         return Belief(np.zeros(DIMENSIONS), np.eye(DIMENSIONS), np.array(False))
 
-    def _combined(self, received: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _combined(self, received: np.ndarray, variance: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
         # A value is sqrt(2) times its axis, whose noise is half of the symbol's: the variances are equal.
-        values = np.ascontiguousarray(received, np.complex64).view(np.float32) * np.float32(np.sqrt(2))
+        values = np.ascontiguousarray(received, np.complex64).view(np.float32) * np.float32(np.sqrt(2)) - self._dither(step)
         return self.vector_code.combine(values, np.repeat(variance, 2), self.distortion)
 
     def _belief(self, values: np.ndarray, variance: np.ndarray) -> Belief:
         return posterior(self.vector_code.rows(values.size), values, variance)
+
+    def _dither(self, step: int) -> np.ndarray:
+        # A repetition has its row's dither: `combine` takes the errors of repetitions to be the same.
+        distinct = _dithers()[step % _DITHERS, : min(2 * self.symbols, _dithers().shape[1])]
+        return np.resize(np.float32(self.step) * distinct, 2 * self.symbols)
+
+
+@cache
+def _dithers() -> np.ndarray:
+    """Dither by control step and row, float32 [1024, 12], in units of the step: evenly within ±1/2."""
+    rows = VectorCode(np.ones(DIMENSIONS)).rows(1 << 16).shape[0]
+    drawn = np.random.Generator(np.random.PCG64(_DITHER_SEED)).uniform(-0.5, 0.5, (_DITHERS, rows)).astype(np.float32)
+    drawn.setflags(write=False)
+    return drawn

@@ -13,14 +13,13 @@ import numpy as np
 
 from sdr_gsc.units import from_db
 
-from .observation import Belief, ObservationCode, direction_of, posterior
+from .observation import NOMINAL_VARIANCE, Belief, ObservationCode, direction_of, posterior
 
 __all__ = ["MAX_LATENCY", "SimulatedLink"]
 
 MAX_LATENCY = 5
 _SYMBOLS = (1, 2, 3, 4, 6, 9, 12, 18, 24, 48, 96)
 _ROWS = 12
-_NOMINAL = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,9 +84,10 @@ class SimulatedLink:
         with np.errstate(divide="ignore"):
             thermal = self.noise[:, None, None] / np.maximum(gathered, 0)
         rows = code.vector_code.rows(_ROWS)
-        sent = code.quantized((direction_of(observations) @ rows.T).astype(np.float32))
+        dither = code.step * (generator.random(shape) - 0.5)
+        sent = code.quantized(direction_of(observations) @ rows.T + dither) - dither
         error = generator.standard_normal(shape)
         values = np.where(gathered > 0, sent + np.sqrt(np.where(gathered > 0, thermal, 0)) * error, 0)
         with np.errstate(divide="ignore"):
-            flat = np.where(gathered > 0, _NOMINAL / np.maximum(repeats, 1e-9), np.inf)
+            flat = np.where(gathered > 0, NOMINAL_VARIANCE / np.maximum(repeats, 1e-9), np.inf)
         return posterior(rows, values, thermal + code.distortion), posterior(rows, values, flat + code.distortion)

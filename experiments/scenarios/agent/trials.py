@@ -136,7 +136,7 @@ class AgentTrials:
             return ByFilter(code, latency)
         if name == "classical":
             packets = PacketCode(symbols)
-            return ByExpert(packets.points, packet_reader(packets))
+            return ByExpert(lambda observation, step: packets.points(observation), packet_reader(packets))
         net = self.nets[name]
         generator = torch.Generator(next(net.parameters()).device)
         generator.manual_seed(seeds.integer(f"actions{purpose}"))

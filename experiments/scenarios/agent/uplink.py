@@ -35,11 +35,13 @@ class Arrived:
         symbols: complex64 [n], unbiased, in units of mean symbol power 1; 0 where lost.
         variance: float32 [n], E|noise|^2 of each; inf where lost.
         esn0_db: measured by the receiver; None where the frame was lost.
+        step: control step of the observation.
     """
 
     symbols: np.ndarray
     variance: np.ndarray
     esn0_db: float | None
+    step: int
 
     @property
     def lost(self) -> bool:
@@ -90,6 +92,6 @@ class Uplink:
                 continue
             symbols, variance = deinterleave({0: (frame.symbols, frame.noise_variance)}, points.size, 1, step)
             if np.isfinite(variance).any():
-                return Arrived(symbols, variance, frame.report.esn0_db)
+                return Arrived(symbols, variance, frame.report.esn0_db, step)
         self.lost += 1
-        return Arrived(np.zeros(points.size, np.complex64), np.full(points.size, np.inf, np.float32), None)
+        return Arrived(np.zeros(points.size, np.complex64), np.full(points.size, np.inf, np.float32), None, step)

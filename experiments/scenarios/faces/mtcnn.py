@@ -138,7 +138,8 @@ class FaceFinder:
     def _look(
         self, net: nn.Module, side_px: int, planes: Tensor, boxes: Tensor, probable: float
     ) -> tuple[Tensor, Looked]:
-        """A network's answers on the windows that it believes to be faces, and these windows."""
+        """A network's answers on the windows that it believes to be faces, and these windows, in whole pixels."""
+        boxes = boxes.round()
         if not len(boxes):
             return boxes, Looked(boxes[:, 0], boxes, boxes.new_zeros(0, 5, 2))
         found: list[Looked] = [
@@ -168,7 +169,7 @@ def _resized(planes: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _window(planes: Tensor, box: Tensor, side_px: int) -> Tensor:
     """A square of the picture at the size that a network takes; mid-grey beyond the picture's edges."""
-    left, top, right, bottom = (round(value) for value in box.tolist())
+    left, top, right, bottom = (int(value) for value in box.tolist())
     right, bottom = max(right, left + 1), max(bottom, top + 1)
     height, width = planes.shape[2:]
     inside = planes[:, :, max(top, 0) : max(min(bottom, height), 0), max(left, 0) : max(min(right, width), 0)]

@@ -30,6 +30,7 @@ class HumanSettings(PointSettings):
         guidance: further scales of `refine`'s evidence, at its card's realism; 1 counts it once.
         posterior_steps: steps of `posterior:diffpir` as a further point; None leaves it out.
         tolerated_db: loss of PSNR against `mmse` that is called small in the headline.
+        expect_gain: least fall of the perceptual distance within `tolerated_db`, at every point, for exit status 0.
     """
 
     kind: Literal["human"] = "human"
@@ -38,6 +39,7 @@ class HumanSettings(PointSettings):
     guidance: tuple[Scale, ...] = ()
     posterior_steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     tolerated_db: Annotated[float, Field(ge=0)] = 0.5
+    expect_gain: Annotated[float, Field(ge=0)] | None = None
     keep: tuple[Literal["captures", "pictures"], ...] = ("pictures",)
 
     @model_validator(mode="after")

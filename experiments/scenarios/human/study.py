@@ -62,7 +62,7 @@ class HumanStudy:
         return {"points": headline(self.settings, trials)}
 
     def shortfalls(self, trials: Sequence[Line]) -> list[str]:
-        """Where no setting of the knob looks more like the photographs than `mmse`, with 95 % confidence."""
+        """Points without the gain that the configuration expects; none without an expectation."""
         from .tables import shortfalls
 
         return shortfalls(self.settings, trials)

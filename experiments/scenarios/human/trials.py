@@ -9,7 +9,7 @@ from ...campaign.study import Line, Trial
 from ...procedures.transmission import CLASSICAL
 from ...sweeps.settings import TrialSettings
 from ..points.transmitting import PointReceiving, PointSending, run_point
-from .knobs import open_knobs
+from .opening import open_knobs
 from .settings import DIRECT, HumanSettings
 
 __all__ = ["HumanTrials"]

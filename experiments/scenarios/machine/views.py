@@ -38,7 +38,9 @@ class View:
 
 #: By name. Two views of a photograph have pixels in common: they are no independent pictures.
 VIEWS = {
-    view.name: view for photograph in _PHOTOGRAPHS for view in (View(photograph), *(View(photograph, p) for p in _PARTS))
+    view.name: view
+    for photograph in _PHOTOGRAPHS
+    for view in (View(photograph), *(View(photograph, p) for p in _PARTS))
 }
 #: Views of which the judge and the receiver's classifier name the same class as they are, before anything is sent: of
 #: the others nobody could say what the right answer is. At most three of a photograph.

@@ -26,7 +26,7 @@ from sdr_gsc.semantic.evidence import Evidence
 from sdr_gsc.semantic.rate import MAX_CHANNELS
 from sdr_gsc.semantic.wiener import wiener
 
-__all__ = ["Belief", "combine", "energies", "fuse", "linear_estimate", "predict"]
+__all__ = ["Belief", "energies", "fuse", "linear_estimate", "predict"]
 
 #: As in the codec's linear estimate: variance of an erased latent, weight of the usual energy, least energy believed.
 _ERASED = 1e6
@@ -50,15 +50,6 @@ class Belief:
     mean: Tensor
     variance: Tensor
     log_scale: Tensor
-
-
-def combine(mean: Tensor, variance: Tensor, received: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of x ~ N(mean, variance) given received = x + n, n ~ N(0, noise); inf noise leaves x.
-
-    x̂ = mean + k (received - mean) with k = variance / (variance + noise), and (1 - k)·variance remains.
-    """
-    weight = variance / (variance + noise)
-    return mean + weight * torch.where(torch.isfinite(noise), received - mean, 0.0), (1 - weight) * variance
 
 
 def predict(belief: Belief, change: Tensor, signal: Tensor | None = None) -> Belief:
@@ -111,36 +102,18 @@ def fuse(
         encoder: the sender's.
         decoder: its statistics are the prior.
         evidence: what arrived of the frame, at any rate.
-        before: belief of the frame before; None starts afresh.
+        before: belief of the frame before; None starts afresh, and so does a change that is not finite.
         change: q per channel, float [128]; goes with `before`.
     """
-    rate = evidence.rate
-    rotation, gain = encoder.rotation(rate), encoder.gain(rate)
-    prior = decoder.log_variance.exp()
-    known = before is not None and change is not None
-    walked = predict(before, change) if before is not None and change is not None else None
-    if walked is not None and not bool(torch.isfinite(walked.variance).all()):
-        walked = None
-    amplitude, energy = expand_gain(energies(encoder, decoder, evidence, walked))
-    scale = energy / (gain.square() * prior[: rate.channels]).mean()
-    signal = prior * scale[..., None]
-    noise = evidence.variance.clamp(min=1e-6, max=_ERASED) / amplitude[..., None].square()
-    received = evidence.latents / amplitude[..., None]
-    belief = Belief(torch.zeros_like(signal), signal, scale.clamp(min=1e-4).log())
-    if known and before is not None and change is not None:
-        excess = _excess(received, noise, before, change, gain, rotation) if walked is not None else 1.0
-        held = predict(before, change * excess, signal)
-        belief = Belief(held.mean, held.variance, belief.log_scale)
-    seen = slice(0, rate.channels)
-    expected = (belief.mean[..., seen] * gain) @ rotation.T
-    innovation, remaining = wiener(received - expected, noise, gain.square() * belief.variance[..., seen], rotation)
-    mean, variance = belief.mean.clone(), belief.variance.clone()
-    mean[..., seen] += innovation / gain
-    variance[..., seen] = remaining / gain.square()
-    fused = Belief(mean, variance, belief.log_scale)
-    if walked is None:
-        return fused
-    # Nothing at all came of these blocks: not even their energy is known anew.
+    if before is None or change is None or not bool(torch.isfinite(change).all()):
+        amplitude, signal, log_scale = _statistics(encoder, decoder, evidence, None)
+        return _update(encoder, evidence, Belief(torch.zeros_like(signal), signal, log_scale), amplitude)
+    walked = predict(before, change)
+    amplitude, signal, log_scale = _statistics(encoder, decoder, evidence, walked)
+    excess = _excess(encoder, evidence, before, change, amplitude)
+    held = predict(before, change * excess, signal)
+    fused = _update(encoder, evidence, Belief(held.mean, held.variance, log_scale), amplitude)
+    # Of some blocks nothing came at all: not even their energy is known anew.
     lost = ~torch.isfinite(evidence.variance).any(-1)
     return Belief(
         torch.where(lost[..., None], walked.mean, fused.mean),
@@ -149,13 +122,44 @@ def fuse(
     )
 
 
-def _excess(received: Tensor, noise: Tensor, before: Belief, change: Tensor, gain: Tensor, rotation: Tensor) -> Tensor:
+def _statistics(
+    encoder: SemanticEncoder, decoder: SemanticDecoder, evidence: Evidence, walked: Belief | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of every block: companding gain, float [1, h·w, 1]; variances S, float [1, h·w, 128]; logarithm of its scale."""
+    prior = decoder.log_variance.exp()
+    amplitude, energy = expand_gain(energies(encoder, decoder, evidence, walked))
+    gain = encoder.gain(evidence.rate)
+    scale = energy / (gain.square() * prior[: evidence.rate.channels]).mean()
+    return amplitude[..., None], prior * scale[..., None], scale.clamp(min=1e-4).log()
+
+
+def _update(encoder: SemanticEncoder, evidence: Evidence, predicted: Belief, amplitude: Tensor) -> Belief:
+    """The posterior of v ~ `predicted` given y = a R G v + n; channels that were not sent stay as predicted."""
+    rotation, gain, channels = encoder.rotation(evidence.rate), encoder.gain(evidence.rate), evidence.rate.channels
+    received, noise = _expanded(evidence, amplitude)
+    prior = gain.square() * predicted.variance[..., :channels]
+    expected = (predicted.mean[..., :channels] * gain) @ rotation.T
+    innovation, remaining = wiener(received - expected, noise, prior, rotation)
+    mean, variance = predicted.mean.clone(), predicted.variance.clone()
+    mean[..., :channels] += innovation / gain
+    variance[..., :channels] = remaining / gain.square()
+    return Belief(mean, variance, predicted.log_scale)
+
+
+def _expanded(evidence: Evidence, amplitude: Tensor) -> tuple[Tensor, Tensor]:
+    """Received latents and their variances with the companding undone."""
+    noise = evidence.variance.clamp(min=1e-6, max=_ERASED)
+    return evidence.latents / amplitude, noise / amplitude.square()
+
+
+def _excess(encoder: SemanticEncoder, evidence: Evidence, before: Belief, change: Tensor, amplitude: Tensor) -> Tensor:
     """γ of every block, float [1, h·w, 1]: least squares on the energy of the innovations, each weighted by its noise.
 
     A difference d between received and predicted latent has E d² = n + mean(G² p) + γ mean(G² q); the variance of d² is
     twice the square of that.
     """
-    channels = gain.numel()
+    rotation, gain, channels = encoder.rotation(evidence.rate), encoder.gain(evidence.rate), evidence.rate.channels
+    received, noise = _expanded(evidence, amplitude)
     difference = received - (before.mean[..., :channels] * gain) @ rotation.T
     doubt = (gain.square() * before.variance[..., :channels]).mean(-1, keepdim=True)
     usual = (gain.square() * change[:channels]).mean()

@@ -76,6 +76,7 @@ class MeetingSettings(CampaignSettings):
         clip: a video file or the name of a clip; its first half is learnt from, its second half judged.
         side_px: frames are cropped and scaled to squares of this side; None leaves them as they are.
         radio: address of the radio.
+        bench: what may be transmitted; None looks for bench.toml in the usual places.
         esn0_db: of a simulated channel; empty keeps the radio's own.
         cbr: inverse payload channel bandwidth ratios of whole streams.
         key_gain: symbols of a key frame over those of the average frame.
@@ -90,12 +91,13 @@ class MeetingSettings(CampaignSettings):
         device: where networks run.
     """
 
-    path_fields: ClassVar[tuple[str, ...]] = ("weights",)
+    path_fields: ClassVar[tuple[str, ...]] = ("weights", "bench")
 
     kind: Literal["online_meeting"] = "online_meeting"
     clip: str = "carphone"
     side_px: Annotated[int, Field(ge=64, le=1024)] | None = None
     radio: str = "loopback:office"
+    bench: str | None = None
     esn0_db: tuple[EsN0Db, ...] = (0.0, 3.0, 6.0, 9.0, 12.0, 18.0)
     cbr: Annotated[tuple[InverseCbr, ...], Field(min_length=1)] = (48,)
     key_gain: Literal[2, 4, 8] = 2

@@ -78,7 +78,7 @@ class MeetingTrials:
         window = self._halves.window(settings.frames, int(values["repetition"]), settings.repetitions)
         filmed = self._halves.clip.frames[window.start : window.stop]
         seeds = TrialSeeds(settings.seed, trial.name)
-        airing = Airing(radio=settings.radio, esn0_db=values["esn0_db"])
+        airing = Airing(radio=settings.radio, esn0_db=values["esn0_db"], bench=settings.bench)
         semantic = values["method"] in SEMANTIC_METHODS
         shown = (self._by_frames if semantic else self._as_video)(filmed, trial, airing, seeds)
         judged = [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...campaign.run_directory import RunDirectory
 from ...campaign.study import Line, RunTrial, Trial
 from .settings import SEMANTIC_METHODS, MeetingSettings
 
 if TYPE_CHECKING:
+    from ...campaign.run_directory import RunDirectory
     from ...reports.page import Section
 
 __all__ = ["MeetingStudy"]

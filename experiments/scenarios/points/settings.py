@@ -81,9 +81,7 @@ class PointSettings(CampaignSettings):
             levels=self.levels,
             weights=self.weights,
             keep=self.keep,
-            grid=GridSettings(
-                esn0_db=self.esn0_db, cbr=self.cbr, pictures=self.pictures, repetitions=self.repetitions
-            ),
+            grid=GridSettings(esn0_db=self.esn0_db, cbr=self.cbr, pictures=self.pictures, repetitions=self.repetitions),
             series=self.curves(),
         )
 

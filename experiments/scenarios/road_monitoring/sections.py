@@ -158,7 +158,7 @@ def _cells(settings: RoadSettings, trials: Sequence[Line]) -> list[tuple[str, in
 
 def _table(settings: RoadSettings, trials: Sequence[Line]) -> Table:
     rows = []
-    for method, cbr, level, lines in _cells(settings, trials):
+    for curve, cbr, level, lines in _cells(settings, trials):
         counts = {name: sum(line["detections"][name] for line in lines) for name in ("truth", "found", "kept")}
         total = counts["truth"] + counts["found"]
         rows.append(

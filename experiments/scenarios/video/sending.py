@@ -110,7 +110,12 @@ def prepare_bytes(
         transmitter: the sender's waveform.
         number: 0…65535, tells bursts apart.
         kind: what the bytes are; its first four letters are sent.
+
+    Raises:
+        SettingsError: no bytes.
     """
+    if not payload:
+        raise SettingsError("there are no bytes to send; needed at least one")
     n_blocks = -(-len(payload) // block_bytes(mcs))
     n_frames = -(-n_blocks // blocks_per_frame(transmitter.frame_symbols, mcs))
     descriptor = Descriptor(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,14 @@ from experiments.benchmarks.link_ends import Heard, ReceivingEnd, SendingEnd
 from experiments.benchmarks.link_phase import STAGES, Ends, run_phase
 from experiments.benchmarks.link_radio import FaultyAir, KeptRadio
 from experiments.procedures.transmission import Bench
-from hardware.errors import DisconnectedError, ForbiddenError, RadioTimeoutError
+from hardware.errors import (
+    DisconnectedError,
+    ForbiddenError,
+    RadioError,
+    RadioTimeoutError,
+    SampleOverflowError,
+    SampleUnderflowError,
+)
 from hardware.registry import open_radio
 from sdr_gsc.capture import Capture
 from sdr_gsc.errors import SettingsError
@@ -193,23 +201,17 @@ def test_a_batch_decodes_to_the_same_pictures(ends):
 
 
 def test_faults_by_chance_come_at_their_rate():
-    radio = open_radio("loopback:ideal", generator=np.random.default_rng(0))
-    faulty = FaultyAir(radio, 0.2, np.random.default_rng(7))
-    burst = Capture(np.full(64, 0.1, np.complex64), radio.settings.sample_rate_hz)
-    failed = 0
+    generator, kinds = np.random.default_rng(7), Counter()
     for _ in range(400):
+        radio = open_radio("loopback:ideal", generator=np.random.default_rng(0))
+        burst = Capture(np.full(64, 0.1, np.complex64), radio.settings.sample_rate_hz)
         try:
-            faulty.exchange(burst)
-        except RadioTimeoutError:
-            failed += 1
-        except DisconnectedError:
-            failed += 1
-            faulty = FaultyAir(open_radio("loopback:ideal", seed=1), 0.2, faulty._generator)  # noqa: SLF001
-        except Exception as error:  # noqa: BLE001 - the two other kinds
-            assert type(error).__name__ in {"SampleOverflowError", "SampleUnderflowError"}
-            failed += 1
+            FaultyAir(radio, 0.2, generator).exchange(burst)
+        except RadioError as error:
+            kinds[type(error)] += 1
+    assert set(kinds) == {DisconnectedError, RadioTimeoutError, SampleOverflowError, SampleUnderflowError}
     # Five standard deviations of a binomial count.
-    assert abs(failed - 80) < 5 * (400 * 0.2 * 0.8) ** 0.5
+    assert abs(kinds.total() - 80) < 5 * (400 * 0.2 * 0.8) ** 0.5
 
 
 @pytest.mark.parametrize(

@@ -142,11 +142,12 @@ def test_a_stage_that_waits_for_something_else_is_broken_off():
             raise
 
     def fail(items):
-        raise ValueError("no")
+        if items[0] > 2:
+            raise ValueError("no")
+        return items
 
     with pytest.raises(ValueError, match="no"):
-        run_pipeline(endless, [stage("pass", doubled), Stage("wait", wait)], fail, further=[never])  # never delivers
-
+        run_pipeline(endless, [stage("fail", fail), Stage("wait", wait)], met.append, further=[never])
     assert met == ["stopped"]
 
 

@@ -70,7 +70,7 @@ def test_a_replay_gives_the_very_picture_of_the_live_run(models, photo, tmp_path
     assert list(found.answer.reconstructions) == list(live.reconstructions)
     for name, picture in live.reconstructions.items():
         np.testing.assert_array_equal(found.answer.reconstructions[name].picture, picture.picture)
-    for name in ("esn0_db", "sample_snr_db", "post_eq_snr_db", "frames"):
+    for name in ("esn0_db", "sample_snr_db", "post_eq_snr_db", "frames", "cbr_effective"):
         assert found.answer.result[name] == live.result[name]
     # What was sent lies beside it: the EVM needs no picture.
     assert found.answer.result["evm_snr_db"] == pytest.approx(live.result["evm_snr_db"], abs=1e-6)

@@ -36,17 +36,30 @@ def test_a_direction_tells_angle_and_speed():
 def test_without_noise_only_the_quantizer_is_left(symbols):
     code = ObservationCode(symbols)
     step = code.step
-    for seen in observations(40):
-        points = code.points(seen)
+    for number, seen in enumerate(observations(40)):
+        points = code.points(seen, number)
         assert points.shape == (symbols,)
         values = points.view(np.float32) * np.sqrt(2)
         rows = code.vector_code.rows(2 * symbols)
         sent = np.resize(rows @ direction_of(seen), 2 * symbols)
-        assert np.abs(values - sent).max() <= step / 2 + 1e-5
-        belief = code.belief(points, np.zeros(symbols, np.float32))
+        # Half a step of dither, half a step of rounding.
+        assert np.abs(values - sent).max() <= step + 1e-5
+        belief = code.belief(points, np.zeros(symbols, np.float32), number)
+        error = rows @ belief.mean - rows @ direction_of(seen)
+        if 2 * symbols % 3 == 0:
+            assert np.abs(error).max() <= step / 2 * np.sqrt(3) + 0.01
         # Orthonormal rows keep the error's length, at most sqrt(3) times that of a value; the prior shrinks next to nothing.
         assert np.abs(belief.mean - direction_of(seen)).max() < np.sqrt(3) * step / 2 + 0.01
         assert np.all(np.diagonal(belief.covariance) < 1.01 * code.distortion)
+
+
+def test_errors_of_a_pendulum_at_rest_average_out():
+    code = ObservationCode(6)
+    seen = np.array([np.cos(0.22), np.sin(0.22), 0.0])
+    silent = np.zeros(6, np.float32)
+    error = [code.belief(code.points(seen, n), silent, n).mean - direction_of(seen) for n in range(400)]
+    assert np.abs(np.mean(error, 0)).max() < 5 * np.sqrt(code.distortion / 4 / 400)
+    assert np.mean(np.square(error)) == pytest.approx(code.distortion / 4, rel=0.15)
 
 
 def test_the_belief_is_the_linear_estimate_of_the_vector_code():
@@ -55,10 +68,11 @@ def test_the_belief_is_the_linear_estimate_of_the_vector_code():
         code = ObservationCode(symbols)
         variance = generator.exponential(0.5, symbols).astype(np.float32)
         variance[generator.random(symbols) < 0.3] = np.inf
-        received = noisy(code.points(observations(1, symbols)[0]), 0.3, generator)
-        values = received.view(np.float32) * np.float32(np.sqrt(2))
+        seen = observations(1, symbols)[0]
+        received = noisy(code.points(seen, 3), 0.3, generator)
+        values = received.view(np.float32) * np.float32(np.sqrt(2)) - code._dither(3)
         known = code.vector_code.estimate(values, np.repeat(variance, 2), code.distortion)
-        found = code.belief(received, variance)
+        found = code.belief(received, variance, 3)
         np.testing.assert_allclose(found.mean, known.mean, atol=1e-9)
         np.testing.assert_allclose(found.covariance, known.covariance, atol=1e-9)
         assert found.heard == known.heard
@@ -68,9 +82,9 @@ def test_a_belief_is_as_wrong_as_it_says():
     code = ObservationCode(6)
     generator = np.random.default_rng(1)
     error, said = [], []
-    for seen in observations(400, 2):
+    for number, seen in enumerate(observations(400, 2)):
         level = 10 ** -generator.uniform(0, 2)
-        belief = code.belief(noisy(code.points(seen), level, generator), np.full(6, level, np.float32))
+        belief = code.belief(noisy(code.points(seen, number), level, generator), np.full(6, level, np.float32), number)
         error.append(np.sum((belief.mean - direction_of(seen)) ** 2))
         said.append(np.trace(belief.covariance))
     assert np.mean(error) == pytest.approx(np.mean(said), rel=0.15)
@@ -81,7 +95,7 @@ def test_lost_symbols_are_no_evidence():
     nothing = code.nothing()
     lost = np.full(6, np.inf, np.float32)
     for received in (np.zeros(6, np.complex64), np.full(6, 3 - 2j, np.complex64)):
-        for belief in (code.belief(received, lost), code.flat_belief(received, lost)):
+        for belief in (code.belief(received, lost, 0), code.flat_belief(received, lost, 0)):
             np.testing.assert_array_equal(belief.mean, nothing.mean)
             np.testing.assert_array_equal(belief.covariance, nothing.covariance)
             assert not belief.heard
@@ -141,16 +155,16 @@ def test_frames_cross_a_simulated_radio():
     waveform = Waveform()
     with Airing("loopback:ideal", esn0_db=30.0).open(np.random.default_rng(0)) as radio:
         uplink = Uplink(waveform, radio)
-        arrived = uplink.carry(code.points(seen), agent=1, step=7)
+        arrived = uplink.carry(code.points(seen, 7), agent=1, step=7)
         assert not arrived.lost
-        np.testing.assert_allclose(arrived.symbols, code.points(seen), atol=0.2)
-        belief = code.belief(arrived.symbols, arrived.variance)
+        np.testing.assert_allclose(arrived.symbols, code.points(seen, 7), atol=0.2)
+        belief = code.belief(arrived.symbols, arrived.variance, 7)
         np.testing.assert_allclose(belief.mean, direction_of(seen), atol=0.15)
         assert (uplink.sent, uplink.lost) == (1, 0)
         assert uplink.air_samples == waveform.transmitter.air_samples(12)
     with Airing("loopback:ideal", esn0_db=-15.0).open(np.random.default_rng(0)) as radio:
         uplink = Uplink(waveform, radio)
-        arrived = uplink.carry(code.points(seen), agent=0, step=0)
+        arrived = uplink.carry(code.points(seen, 0), agent=0, step=0)
         assert arrived.lost
         assert not arrived.symbols.any()
         assert (uplink.sent, uplink.lost) == (1, 1)
@@ -172,8 +186,8 @@ def test_an_old_frame_is_not_taken_for_a_new_one():
     first, second = observations(2)
     with Airing("loopback:ideal", esn0_db=30.0).open(np.random.default_rng(0)) as radio:
         uplink = Uplink(Waveform(), Delayed(radio))
-        assert not uplink.carry(code.points(first), agent=0, step=0).lost
-        assert uplink.carry(code.points(second), agent=0, step=1).lost
+        assert not uplink.carry(code.points(first, 0), agent=0, step=0).lost
+        assert uplink.carry(code.points(second, 1), agent=0, step=1).lost
 
 
 def test_simulated_links_keep_to_what_they_are():

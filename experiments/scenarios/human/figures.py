@@ -1,0 +1,203 @@
+"""The distortion-perception plane, and pictures along the knob."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sdr_gsc.plot.pictures import plot_picture_row
+from sdr_gsc.plot.style import FAINT, INK, MARKERS, PALETTE, annotate, new_figure
+from sdr_gsc.semantic.picture import load_picture
+
+from ...campaign.run_directory import RunDirectory
+from ...campaign.study import Line
+from ...procedures.keeping import kept_picture
+from ...procedures.transmission import CLASSICAL
+from .knobs import ANCHOR, Knob, knobs
+from .settings import DIRECT, HumanSettings
+from .tables import Band, change, level
+
+__all__ = ["plot_changes", "plot_plane", "plot_strip"]
+
+Point = tuple[Band, Band, Knob]
+Levels = Mapping[float | None, Sequence[Line]]
+_LABEL_PT = 8.0
+#: Baselines farther away than this share of the plane's own width or height are named, not drawn.
+_MARGIN = 0.6
+
+
+def _curves(settings: HumanSettings) -> dict[str, list[Knob]]:
+    found: dict[str, list[Knob]] = {}
+    for knob in knobs(settings):
+        found.setdefault(knob.curve, []).append(knob)
+    return found
+
+
+def _level_name(esn0_db: float | None) -> str:
+    return "radio's own" if esn0_db is None else f"{esn0_db:g} dB"
+
+
+def plot_plane(
+    settings: HumanSettings, levels: Levels, metric: str, label: str, title: str
+) -> tuple[Figure, list[str]]:
+    """Perception over distortion, one curve per Es/N0 and kind of knob, the baseline as single points.
+
+    Args:
+        settings: of the run.
+        levels: lines of one bandwidth by Es/N0.
+        metric: of distortion, larger is better.
+        label: of the abscissa, with unit.
+        title: heading.
+
+    Returns:
+        The figure, and a sentence for each baseline that lies outside of it.
+    """
+    figure, (ax,) = new_figure(7.6, 5.0)
+    curves, outside = _curves(settings), []
+    baselines: list[tuple[Band, Band, str, str, str]] = []
+    for index, (esn0_db, lines) in enumerate(levels.items()):
+        color = PALETTE[index % len(PALETTE)]
+        for shape, chosen in zip(MARKERS, curves.values(), strict=False):
+            points = [
+                (level(lines, knob.label, metric), level(lines, knob.label, "perceptual"), knob) for knob in chosen
+            ]
+            _draw_curve(ax, [point for point in points if point[0].known and point[1].known], color, shape)
+        for series, shape in zip(settings.classical(), ("*", "h", "p", "8"), strict=False):
+            place = level(lines, series.name, metric), level(lines, series.name, "perceptual")
+            if place[0].known and place[1].known:
+                baselines.append((*place, f"{series.name} at {_level_name(esn0_db)}", color, shape))
+    for x, y, _, color, shape in _near(ax, baselines, outside):
+        _cross(ax, x, y, color)
+        ax.plot(x.mean, y.mean, shape, color=color, markersize=11, markerfacecolor="white", markeredgewidth=1.4)
+    _plane_legend(ax, settings, curves, levels)
+    annotate(ax, title=title, x=f"{label}  →", y="perceptual distance  ↓")
+    return figure, outside
+
+
+def _draw_curve(ax: Axes, points: Sequence[Point], color: str, shape: str) -> None:
+    if not points:
+        return
+    ax.plot([x.mean for x, _, _ in points], [y.mean for _, y, _ in points], "-", color=color, linewidth=1.3, alpha=0.8)
+    for x, y, _ in points:
+        _cross(ax, x, y, color)
+    size = 6 if len(points) > 1 else 8
+    ax.plot([x.mean for x, _, _ in points], [y.mean for _, y, _ in points], shape, color=color, markersize=size)
+    if points[0][2].value is not None:
+        for x, y, knob in dict.fromkeys((points[0], points[-1])):
+            _beside(ax, x, y, knob.mark, color)
+
+
+def _cross(ax: Axes, x: Band, y: Band, color: str) -> None:
+    left, below = x.bar, y.bar
+    ax.errorbar(
+        x.mean, y.mean, xerr=[[left[0]], [left[1]]], yerr=[[below[0]], [below[1]]], color=color, alpha=0.35, linewidth=1
+    )
+
+
+def _beside(ax: Axes, x: Band, y: Band, text: str, color: str) -> None:
+    ax.annotate(text, (x.mean, y.mean), (5, 4), textcoords="offset points", fontsize=_LABEL_PT, color=color)
+
+
+def _near(
+    ax: Axes, baselines: Sequence[tuple[Band, Band, str, str, str]], outside: list[str]
+) -> list[tuple[Band, Band, str, str, str]]:
+    """Baselines that leave the curves readable; the others, such as mid-grey pictures, are told in words."""
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    width, height = _MARGIN * (right - left), _MARGIN * (high - low)
+    near = []
+    for item in baselines:
+        x, y, name = item[0].mean, item[1].mean, item[2]
+        if left - width <= x <= right + width and low - height <= y <= high + height:
+            near.append(item)
+        else:
+            outside.append(f"{name} lies outside, at {x:.2f} and perceptual {y:.2f}")
+    return near
+
+
+def _plane_legend(ax: Axes, settings: HumanSettings, curves: Mapping[str, Sequence[Knob]], levels: Levels) -> None:
+    handles = [
+        Line2D([], [], color=PALETTE[index % len(PALETTE)], linewidth=3, label=f"Es/N0 {_level_name(esn0_db)}")
+        for index, esn0_db in enumerate(levels)
+    ]
+    handles += [
+        Line2D([], [], color="#555555", marker=shape, linestyle="none", label=name)
+        for shape, name in zip(MARKERS, curves, strict=False)
+    ]
+    handles += [
+        Line2D([], [], color="#555555", marker=shape, linestyle="none", markerfacecolor="white", label=series.name)
+        for series, shape in zip(settings.classical(), ("*", "h", "p", "8"), strict=False)
+    ]
+    ax.legend(
+        handles=handles,
+        frameon=False,
+        fontsize=_LABEL_PT + 0.5,
+        labelcolor=INK,
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+    )
+
+
+def plot_changes(settings: HumanSettings, levels: Levels, title: str) -> Figure:
+    """What the knob changes against the anchor at the same pictures and draws: one panel per Es/N0, every point named.
+
+    Left of the vertical line PSNR is lost, below the horizontal one the pictures look more like the sent ones.
+    """
+    figure, axes = new_figure(0.6 + 4.0 * len(levels), 4.4, columns=len(levels))
+    curves = {name: chosen for name, chosen in _curves(settings).items() if name != ANCHOR}
+    for ax, (esn0_db, lines) in zip(axes, levels.items(), strict=True):
+        ax.axhline(0, color=FAINT, linewidth=1)
+        ax.axvline(0, color=FAINT, linewidth=1)
+        ax.axvline(-settings.tolerated_db, color=FAINT, linewidth=1, linestyle=":")
+        for index, (name, chosen) in enumerate(curves.items()):
+            points = [
+                (
+                    change(settings, lines, knob.label, "psnr_db"),
+                    change(settings, lines, knob.label, "perceptual"),
+                    knob,
+                )
+                for knob in chosen
+            ]
+            points = [point for point in points if point[0].known and point[1].known]
+            color, shape = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
+            xs, ys = [x.mean for x, _, _ in points], [y.mean for _, y, _ in points]
+            ax.plot(xs, ys, "-", color=color, linewidth=1.2, alpha=0.8)
+            ax.plot(xs, ys, shape, color=color, markersize=5, label=name)
+            for x, y, knob in points:
+                _cross(ax, x, y, color)
+                _beside(ax, x, y, knob.mark if knob.value is not None else "", color)
+        ax.plot(0, 0, "X", color=INK, markersize=7, label="mmse")
+        annotate(
+            ax,
+            title=f"{title}, {_level_name(esn0_db)}",
+            x="change of PSNR (dB)  →",
+            y="change of perceptual distance  ↓",
+        )
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=_LABEL_PT + 0.5, labelcolor=INK
+    )
+    return figure
+
+
+def plot_strip(out: RunDirectory, settings: HumanSettings, line: Line) -> Figure | None:
+    """The sent picture, every setting of the knob, and the baselines, with their figures; None without pictures."""
+    stem = Path(str(line["picture"])).stem
+    sent = next(iter(sorted((out.path / "pictures").glob(f"sent.{stem}.*.png"))), None)
+    if sent is None:
+        return None
+    shown = {"sent": load_picture(sent)}
+    names = [(knob.label, f"{DIRECT}/{line['trial']}", knob.label) for knob in knobs(settings)]
+    names += [(series.name, f"{series.name}/{line['trial']}", CLASSICAL) for series in settings.classical()]
+    for name, transmission, decoder in names:
+        picture = kept_picture(out, transmission, decoder)
+        if picture is None:
+            shown[f"{name}\nnot received"] = np.full_like(shown["sent"], 0.5)
+        else:
+            figures = line["decoders"][name]
+            shown[f"{name}\n{figures['psnr_db']:.2f} dB, perceptual {figures['perceptual']:.2f}"] = picture
+    return plot_picture_row(shown, columns=4)
