@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from sdr_gsc import __version__
 from sdr_gsc.errors import SdrGscError
 
-from .cli_archive import compare, export, merge
+from .cli_archive import compare, export, gallery, merge
 from .cli_bench import bench_app
 from .cli_calibrate import calibrate
 from .cli_console import fail, print_json, print_table, show_progress, split_names
@@ -44,6 +44,7 @@ app.command(calibrate)
 app.command(merge)
 app.command(export)
 app.command(compare)
+app.command(gallery)
 
 Decoders = Annotated[
     list[str] | None,

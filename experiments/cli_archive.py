@@ -1,4 +1,4 @@
-"""Commands for runs that are there: merged, exported, compared."""
+"""Commands for runs that are there: merged, exported, compared, shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from .cli_console import print_json, print_table, show_progress, split_names
 
-__all__ = ["compare", "export", "merge"]
+__all__ = ["compare", "export", "gallery", "merge"]
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object and nothing else.")]
 
@@ -88,4 +88,19 @@ def compare(
     if table.rows:
         print_table("clear changes, second minus first", table.head, table.rows)
     print(f"report: {path}")
+    return 0
+
+
+def gallery(*runs: Path, page: Path = Path("docs/gallery.md"), images: Path | None = None) -> int:
+    """Write a page that shows what campaigns have found: their figures, each with its command.
+
+    Args:
+        runs: Run directories.
+        page: Markdown file to write.
+        images: Folder of its figures; default: images/gallery beside the page.
+    """
+    from .reports.gallery import write_gallery
+
+    with show_progress("drawing"):
+        print(write_gallery(runs, page, images or page.parent / "images/gallery"))
     return 0

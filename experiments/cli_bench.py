@@ -156,7 +156,7 @@ def link(
     *,
     radio: str = "loopback:office",
     emulated: str | None = None,
-    seconds: float = 20.0,
+    seconds: float = 15.0,
     decoder: str = "mmse",
     cbr: int = 24,
     side_px: int = 256,

@@ -93,9 +93,12 @@ def replay(
     if not json:
         for notice in found.notices:
             print(f"sdr-gsc: {notice.message}", file=sys.stderr)
-        if len(found.pictures) > 1:
-            print(f"sdr-gsc: {len(found.pictures)} pictures; shown is the one of most frames", file=sys.stderr)
     status = print_answer(found.answer, as_json=json)
+    if not json and len(found.pictures) > 1:
+        # The JSON holds all of them in one; people get a table for each, in the order of their first frames.
+        print(f"sdr-gsc: {len(found.pictures)} pictures; above is the one of most frames", file=sys.stderr)
+        for other in _others(found.answer, found.pictures):
+            print_answer(other, as_json=False)
     for sentence in search_sentences(found.answer.result):
         print(f"sdr-gsc: {sentence}", file=sys.stderr)
     return status
@@ -123,9 +126,12 @@ def _save(path: Path, shown: Answer, pictures: Sequence[Answer]) -> None:
     """The picture that is shown under the name that was given, all others behind it in their order."""
     from sdr_gsc.semantic.picture import save_picture
 
-    others = [each for each in pictures if each.reconstructions is not shown.reconstructions]
-    for number, answer in enumerate((shown, *others), 1):
+    for number, answer in enumerate((shown, *_others(shown, pictures)), 1):
         target = path if number == 1 else path.with_name(f"{path.stem}.{number}{path.suffix}")
         first = next((found for found in answer.reconstructions.values() if found is not None), None)
         if first is not None:
             save_picture(target, first.picture)
+
+
+def _others(shown: Answer, pictures: Sequence[Answer]) -> list[Answer]:
+    return [each for each in pictures if each.reconstructions is not shown.reconstructions]

@@ -19,7 +19,15 @@ from sdr_gsc.semantic.values import Reconstruction
 
 from ..campaign.run_directory import RunDirectory
 
-__all__ = ["keep_capture", "keep_pictures", "keep_source", "kept_capture", "kept_deviation", "kept_picture"]
+__all__ = [
+    "keep_capture",
+    "keep_pictures",
+    "keep_source",
+    "kept_capture",
+    "kept_deviation",
+    "kept_picture",
+    "picture_file",
+]
 
 
 def keep_source(directory: RunDirectory, image: Path) -> str:
@@ -55,6 +63,12 @@ def keep_pictures(
         save_picture(folder / f"{_file_name(trial, name)}.png", found.picture)
         if found.standard_deviation is not None:
             np.save(folder / f"{_file_name(trial, name)}.deviation.npy", found.standard_deviation.astype(np.float16))
+
+
+def picture_file(directory: RunDirectory, trial: str, decoder: str) -> Path | None:
+    """The file of a received picture, if it was kept."""
+    path = directory.path / "pictures" / f"{_file_name(trial, decoder)}.png"
+    return path if path.is_file() else None
 
 
 def kept_picture(directory: RunDirectory, trial: str | None, decoder: str = "") -> np.ndarray | None:

@@ -27,7 +27,7 @@ from sdr_gsc.semantic.descriptor import Mapping as PayloadMapping
 from sdr_gsc.semantic.mapping import points_of
 from sdr_gsc.semantic.values import Reception
 
-__all__ = ["METRICS", "Drawn", "collect", "draw_curves", "draw_link", "draw_pictures", "draw_uncertainty"]
+__all__ = ["METRICS", "Drawn", "collect", "curve_name", "draw_curves", "draw_link", "draw_pictures", "draw_uncertainty"]
 
 #: Key in the trials, label of the axis, and which way is better.
 METRICS = (
@@ -163,7 +163,7 @@ def collect(trials: Iterable[dict[str, object]], metric: str) -> dict[str, dict[
         if not isinstance(decoders, dict):
             continue
         for decoder, figures in decoders.items():
-            curve = _curve(trial, decoder)
+            curve = curve_name(trial, decoder)
             value = figures.get(metric)
             if value is None and isinstance(lost := trial.get("if_lost"), dict) and not trial["received"]:
                 value = lost.get(metric)
@@ -175,7 +175,7 @@ def collect(trials: Iterable[dict[str, object]], metric: str) -> dict[str, dict[
     }
 
 
-def _curve(trial: Mapping[str, object], decoder: str) -> str:
+def curve_name(trial: Mapping[str, object], decoder: str) -> str:
     """Series, decoder where there is one, and what the grid varies beyond Es/N0, rate and picture."""
     values = trial.get("values")
     known = {"series", "cbr", "esn0_db", "picture", "repetition"}

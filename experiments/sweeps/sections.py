@@ -8,9 +8,10 @@ import numpy as np
 
 from ..campaign.run_directory import RunDirectory
 from ..campaign.study import Line
-from ..reports.figures import METRICS, collect, draw_curves
+from ..procedures.keeping import picture_file
+from ..reports.figures import METRICS, collect, curve_name, draw_curves
 from ..reports.page import Image, Section, Table
-from ..reports.wording import decimal
+from ..reports.wording import decimal, metric_lines
 from .headers import header_totals, shortfalls
 from .settings import SweepSettings
 
@@ -26,12 +27,38 @@ def sweep_sections(directory: RunDirectory, settings: SweepSettings, trials: Seq
         images = tuple(Image(item.caption, item.path, (item.caption,), wide=True) for item in drawn)
         sections.append(Section("Curves", images, text))
         sections.append(Section("Means", (_means(trials),)))
+    pictures = _pictures(directory, settings, trials)
+    if pictures:
+        sections.append(
+            Section("Pictures", pictures, "The first picture and repetition, at low, middle and high Es/N0.")
+        )
     sections.append(Section("The link", (_link_table(trials),)))
     missed = shortfalls(trials, settings.expect)
     if settings.expect is not None:
         verdict = "; ".join(missed) or "Everything that the configuration expects is shown."
         sections.append(Section("Verdict", (), verdict))
     return sections
+
+
+def _pictures(directory: RunDirectory, settings: SweepSettings, trials: Sequence[Line]) -> tuple[Image, ...]:
+    """Received pictures side by side, for people to look at what the curves average."""
+    first = [
+        trial
+        for trial in trials
+        if trial.get("picture") == settings.grid.pictures[0] and trial.get("repetition") == 0
+        and trial.get("values", {}).get("cbr") == settings.grid.cbr[0]
+    ]  # fmt: skip
+    levels = sorted({trial["requested_esn0_db"] for trial in first if trial["requested_esn0_db"] is not None})
+    shown = {levels[0], levels[len(levels) // 2], levels[-1]} if levels else {None}
+    images = []
+    for trial in first:
+        for decoder, figures in trial["decoders"].items():
+            path = picture_file(directory, trial["trial"], decoder)
+            if trial["requested_esn0_db"] in shown and (path is not None or not trial["received"]):
+                level = "" if trial["requested_esn0_db"] is None else f", {trial['requested_esn0_db']:g} dB"
+                images.append(Image(f"{curve_name(trial, decoder)}{level}", path, metric_lines(figures)))
+    # Where nothing was kept at all, the lost ones alone would be a strange gallery.
+    return tuple(images) if any(image.path for image in images) else ()
 
 
 def _means(trials: Sequence[Line]) -> Table:

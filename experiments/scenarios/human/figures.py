@@ -58,7 +58,8 @@ def plot_plane(
         The figure, and a sentence for each baseline that lies outside of it.
     """
     figure, (ax,) = new_figure(7.6, 5.0)
-    curves, outside = _curves(settings), []
+    curves = _curves(settings)
+    outside: list[str] = []
     baselines: list[tuple[Band, Band, str, str, str]] = []
     for index, (esn0_db, lines) in enumerate(levels.items()):
         color = PALETTE[index % len(PALETTE)]

@@ -36,14 +36,16 @@ def human_sections(out: RunDirectory, settings: HumanSettings, trials: Sequence[
     by_rate: dict[int, dict[float | None, list[Line]]] = {}
     for (cbr, esn0_db), lines in where(trials).items():
         by_rate.setdefault(cbr, {})[esn0_db] = lines
-    planes, changes, outside = [], [], []
+    planes: list[Image] = []
+    changes: list[Image] = []
+    outside: list[str] = []
     for cbr, levels in by_rate.items():
         for metric, label, _ in METRICS[:2]:
             if all(line["decoders"]["mmse"].get(metric) is None for lines in levels.values() for line in lines):
                 continue
-            figure, told = plot_plane(settings, levels, metric, label, f"{settings.name}, CBR 1/{cbr}")
+            figure, away = plot_plane(settings, levels, metric, label, f"{settings.name}, CBR 1/{cbr}")
             planes.append(_saved(figure, folder / f"plane.cbr{cbr}.{metric}.png", f"Perception over {label}"))
-            outside += told if metric == "psnr_db" else []
+            outside += away if metric == "psnr_db" else []
         figure = plot_changes(settings, levels, f"CBR 1/{cbr}")
         changes.append(_saved(figure, folder / f"changes.cbr{cbr}.png", f"Against mmse at CBR 1/{cbr}"))
     told = tuple((verdict(point, settings.tolerated_db),) for point in headline(settings, trials))

@@ -50,7 +50,8 @@ def figure_of(line: Line, label: str, metric: str) -> float:
     found = line["decoders"].get(label, {}).get(metric)
     if found is None:
         transmissions: Mapping[str, Any] = line["transmissions"]
-        lost = transmissions.get(label, transmissions[DIRECT]).get("if_lost") or {}
+        # A baseline that did not fit was not sent; the grey picture of the other transmission is the same.
+        lost = transmissions.get(label, {}).get("if_lost") or transmissions[DIRECT].get("if_lost") or {}
         found = lost.get(metric)
     return float("nan") if found is None else float(found)
 

@@ -46,7 +46,7 @@ class HumanTrials:
     def __call__(self, trial: Trial) -> Line:
         """Run one point; its ``decoders`` are the settings of the knob, and the baseline under its curve's name."""
         line = run_point(trial, self._settings, self._sending, self._receiving)
-        decoders = {}
+        decoders: dict[str, Line] = {}
         for name, transmission in line["transmissions"].items():
             figures = transmission.pop("decoders")
             decoders |= figures if name == DIRECT else {name: figures[CLASSICAL]}

@@ -32,9 +32,9 @@ from .tables import (
 __all__ = ["machine_sections", "plot_agreement"]
 
 _TEXT = (
-    f"Right is the class that {JUDGE} names in the sent picture; {CLASSIFIER} answers at the receiver, and no answer is "
-    f"a wrong one. {MARK} read from the task vector, which holds features of {CLASSIFIER}: the judge is another network, "
-    "which shares no weight with it. Bars are Wilson's 95 % intervals over pictures and repetitions; parts of the same "
+    f"Right is the class that {JUDGE} names in the sent picture. {CLASSIFIER} answers at the receiver; no answer is a "
+    f"wrong one. {MARK} read from the task vector, which holds features of {CLASSIFIER}: the judge is another network, "
+    "with which it shares no weight. Bars are Wilson's 95 % intervals over pictures and repetitions; parts of the same "
     "photograph and repetitions of it are no independent pictures, so the true uncertainty is larger. The dashed line "
     "is the classifier on the sent pictures themselves. Curves are moved apart a little along the abscissa."
 )

@@ -102,7 +102,7 @@ def method_lines(settings: MachineSettings, line: Line, reference: int) -> dict[
             found[method] |= {"psnr_db": sent["picture"]["decoders"][method]["psnr_db"]}
     for series in settings.classical():
         transmission = sent[series.name]
-        found[series.name] = _answer(transmission, transmission["named"][CLASSICAL], reference)
+        found[series.name] = _answer(transmission, transmission.get("named", {}).get(CLASSICAL), reference)
         found[series.name] |= {"psnr_db": transmission["decoders"][CLASSICAL]["psnr_db"]}
     return found
 

@@ -1,7 +1,6 @@
 """A group of frames as the best video that fits a number of bytes: H.264 or AV1, without a container.
 
-What is sent is one byte for codec and size, the length of each frame's packet (LEB128), and the packets: at most four
-bytes a frame that carry no picture, and they count. The lengths tell which packets a lost range of bytes has hit.
+Packets stand behind each other as `packing` puts them, and all of its bytes count.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from PIL import Image
 from sdr_gsc.errors import PictureError, SettingsError
 
 from .clips import video_library
+from .packing import pack, unpack
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -33,6 +33,8 @@ _REDUCTIONS = (1, 2, 4)
 _GOP = 16
 _NAL_START = re.compile(rb"\x00\x00\x00?\x01")
 _SEI = 6
+# Coded sides are multiples of 16 or 64.
+_SLACK_PX = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def encode_video(
         low, high, best = coder.finest, coder.coarsest, None
         while low <= high:
             quality = (low + high) // 2
-            data = _written(head, _packets(reduced, coder, quality, rate_hz, gop))
+            data = pack(head, _packets(reduced, coder, quality, rate_hz, gop))
             if len(data) <= max_bytes:
                 best, high = data, quality - 1
             else:
@@ -153,33 +155,20 @@ def decode_with_losses(
         lost: ranges of bytes, first and one beyond the last.
     """
     decoded: dict[int, tuple[np.ndarray, bool]] = {}
-    parsed = _read(data, count)
-    intact = [False] * count
-    if parsed is not None and not any(start < parsed.packets_at and end > 0 for start, end in lost):
-        at = parsed.packets_at
-        for index, length in enumerate(parsed.lengths):
-            beyond = at + length
-            cut = beyond > len(data) or any(start < beyond and end > at for start, end in lost)
-            intact[index] = length > 0 and not cut
-            at = beyond
-        decoded = _decoded(data, parsed, intact)
+    packed = unpack(data, count, lost)
+    if packed is not None and packed.head & 15 < len(_NAMES):
+        coder = _CODERS[_NAMES[packed.head & 15]]
+        decoded = _decoded(packed.packets, coder, (height + _SLACK_PX) * (width + _SLACK_PX))
     last: np.ndarray = np.full((height, width, 3), 0.5, np.float32)
     frames, shown, following = [], [], False
     for index in range(count):
-        found = decoded.get(index) if intact[index] else None
+        found = decoded.get(index)
         following = found is not None and (following or found[1])
         if found is not None and following:
             last = _resized(found[0], height, width).astype(np.float32) / 255
         frames.append(last)
         shown.append(following)
     return DecodedVideo(np.stack(frames), tuple(shown))
-
-
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    coder: _Coder
-    lengths: tuple[int, ...]
-    packets_at: int
 
 
 def _coder(codec: str) -> _Coder:
@@ -242,43 +231,13 @@ def _without_notes(packet: bytes) -> bytes:
     return b"".join(unit for unit in units if unit[unit.index(b"\x01") + 1] & 31 != _SEI)
 
 
-def _written(head: int, packets: Sequence[bytes]) -> bytes:
-    lengths = b"".join(_leb128(len(packet)) for packet in packets)
-    return bytes([head]) + lengths + b"".join(packets)
-
-
-def _leb128(value: int) -> bytes:
-    found = bytearray()
-    while value >= 128:
-        found.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*found, value])
-
-
-def _read(data: bytes, count: int) -> _Parsed | None:
-    """Codec and lengths of the packets; None where the beginning is missing or nonsense."""
-    if not data or data[0] & 15 >= len(_NAMES) or data[0] >> 4 >= len(_REDUCTIONS):
-        return None
-    lengths, at = [], 1
-    for _ in range(count):
-        value, shift = 0, 0
-        while True:
-            if at >= len(data) or shift > 28:
-                return None
-            byte = data[at]
-            value |= (byte & 127) << shift
-            at, shift = at + 1, shift + 7
-            if byte < 128:
-                break
-        lengths.append(value)
-    return _Parsed(_CODERS[_NAMES[data[0] & 15]], tuple(lengths), at)
-
-
-def _decoded(data: bytes, parsed: _Parsed, intact: Sequence[bool]) -> dict[int, tuple[np.ndarray, bool]]:
+def _decoded(packets: Sequence[bytes | None], coder: _Coder, max_pixels: int) -> dict[int, tuple[np.ndarray, bool]]:
     """Pixels, uint8, of the frames that could be decoded, and whether each is an intra frame."""
     av = video_library()
-    context = _context(parsed.coder.decoder, "r")
+    context = _context(coder.decoder, "r")
     context.thread_count = 1
+    # Damaged bytes may ask for pictures of any size.
+    context.options = {"max_pixels": str(max_pixels)}
     found: dict[int, tuple[np.ndarray, bool]] = {}
 
     def take(packet: Packet | None) -> None:
@@ -290,12 +249,10 @@ def _decoded(data: bytes, parsed: _Parsed, intact: Sequence[bool]) -> dict[int, 
             # Damaged bytes; the frame counts as lost.
             return
 
-    at = parsed.packets_at
-    for index, length in enumerate(parsed.lengths):
-        if intact[index]:
-            packet = av.Packet(data[at : at + length])
+    for index, data in enumerate(packets):
+        if data:
+            packet = av.Packet(data)
             packet.pts = packet.dts = index
             take(packet)
-        at += length
     take(None)
     return found

@@ -9,10 +9,10 @@ import pytest
 
 from experiments.cli_decoding import Decoding
 from experiments.configuration import SendSettings
-from experiments.settings_files import read_settings, write_settings
-from experiments.sweeps.settings import SeriesSettings, SweepSettings
 from experiments.decoding_settings import DecodingSettings
 from experiments.procedures.send import send
+from experiments.settings_files import read_settings, write_settings
+from experiments.sweeps.settings import SeriesSettings, SweepSettings
 from sdr_gsc.diffusion.early_start import START_RULES
 from sdr_gsc.diffusion.ode import SAMPLERS
 from sdr_gsc.diffusion.options import DecoderOptions

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import pytest
 
 from experiments.configuration import DemoSettings
-from experiments.settings_files import read_settings
 from experiments.procedures import demo
 from experiments.procedures.transmission import Bench
+from experiments.settings_files import read_settings
 
 ARGUMENTS = ("--side-px", 64, "--cbr", 12, "--seed", 3, "--json")
 

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from experiments.configuration import SendSettings
-from experiments.sweeps.settings import SeriesSettings, SweepSettings
 from experiments.procedures.locating import located
+from experiments.sweeps.settings import SeriesSettings, SweepSettings
 from sdr_gsc.diffusion.plugins.guided_unet import GuidedShape, GuidedUNet
 
 CODE = """

@@ -124,6 +124,15 @@ def test_one_answer_for_each_picture(prepared, photo, decode, tmp_path):
     assert single["esn0_db"] == pytest.approx(result["pictures"][1]["esn0_db"], abs=0.5)
 
 
+def test_people_get_a_table_for_each_picture(sdr_gsc, models, prepared, tmp_path):
+    write_capture(tmp_path / "x", Capture(noisy(*(each.transmission.samples for each in prepared)), RATE_HZ))
+    outcome = sdr_gsc("replay", tmp_path / "x", "--weights", models)
+    assert outcome.status == 0
+    assert outcome.out.count("frames payload ok") == 2
+    assert "2 pictures" in outcome.err
+    assert "core:datetime is missing" in outcome.err
+
+
 def test_pictures_for_another_codec_are_named(bench, prepared, decode, tmp_path):
     foreign = replace(prepared[0].descriptor, weights_prefix=b"????", picture_id=7)
     symbols = bench.transmitter.transmit_symbols(

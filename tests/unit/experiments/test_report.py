@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from experiments.sweeps.settings import ExpectSettings
-from experiments.sweeps.headers import header_totals, shortfalls
 from experiments.reports.figures import collect, draw_curves
 from experiments.reports.page import Facts, Image, Page, Section, Table, render
 from experiments.reports.wording import decimal, decoder_label, fate, metric_lines
+from experiments.sweeps.headers import header_totals, shortfalls
+from experiments.sweeps.settings import ExpectSettings
 
 
 def trial(series, level, decoder, psnr, *, received=True, headers=(4, 4, 0)):

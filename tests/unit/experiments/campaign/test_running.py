@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -152,7 +153,7 @@ def test_a_full_disk_loses_nothing_that_was_finished(directory, settings, monkey
 
 
 def test_a_campaign_that_cannot_fit_is_refused_before_it_begins(directory, settings, monkeypatch):
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: room.shutil._ntuple_diskusage(10**9, 10**9, 10**6))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: SimpleNamespace(free=10**6))
     study = Draws(settings)
     with pytest.raises(SettingsError, match="12 trials need about .* GB free"):
         go(directory, study)

@@ -19,9 +19,7 @@ def test_the_interval_is_students():
 
 def test_the_interval_holds_the_mean_as_often_as_it_says():
     generator = np.random.default_rng(2)
-    held = sum(
-        abs(np.mean(values)) <= half_width(list(values)) for values in generator.standard_normal((2000, 5))
-    )
+    held = sum(abs(np.mean(values)) <= half_width(list(values)) for values in generator.standard_normal((2000, 5)))
     assert held / 2000 == pytest.approx(0.95, abs=0.015)
 
 

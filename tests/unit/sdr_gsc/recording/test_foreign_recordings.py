@@ -276,6 +276,33 @@ def test_damage_is_told(tmp_path, foreign, damage, words):
         read_recording(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("sdr_gsc:clipped", None, "not a number of samples"),
+        ("sdr_gsc:clipped", float("inf"), "not a number of samples"),
+        ("sdr_gsc:clipped", -1, "not a number of samples"),
+        ("sdr_gsc:settings", [], "not an object"),
+        (FULL_SCALE, [2048], "not a number of counts"),
+        (FULL_SCALE, 0, "does not fit its type"),
+        ("core:num_channels", 2**62, "choose one"),
+        ("core:offset", 2**62, "before core:offset"),
+        ("core:sample_rate", float("nan"), "cannot be read"),
+    ],
+)
+def test_values_that_make_no_sense(tmp_path, foreign, field, value, words):
+    path = foreign(tmp_path, encoded("ci16_le"), datatype="ci16_le")
+    _edit(path, lambda metadata: metadata["global"].update({field: value}))
+    with pytest.raises(RecordingError, match=words):
+        read_recording(path)
+
+
+def test_null_stands_for_what_is_missing(tmp_path, foreign):
+    path = foreign(tmp_path, encoded("ci16_le"), datatype="ci16_le")
+    _edit(path, lambda metadata: metadata["global"].update({"core:num_channels": None, "core:offset": None}))
+    np.testing.assert_array_equal(read_recording(path).capture.samples, VALUES)
+
+
 def test_cut_data_without_a_hash_are_cut(tmp_path, foreign):
     path = foreign(tmp_path, VALUES.tobytes()[:-3], datatype="cf32_le", hashed=False)
     with pytest.raises(RecordingError, match="no whole number of samples"):
