@@ -155,6 +155,8 @@ def decode(
 def link(
     *,
     radio: str = "loopback:office",
+    tx: str | None = None,
+    rx: str | None = None,
     emulated: str | None = None,
     seconds: float = 15.0,
     decoder: str = "mmse",
@@ -179,6 +181,8 @@ def link(
 
     Args:
         radio: Address of the radio, such as pluto:ip:192.168.2.1.
+        tx: Address of the sender, where two radios share the work.
+        rx: Address of the listener then.
         emulated: Start an emulated radio and use that: pluto, ad9361, usrp, soapy.
         seconds: Of the run as fast as it goes; the one before takes a quarter, the one behind half of it.
         decoder: Of the receiving end.
@@ -199,9 +203,9 @@ def link(
     from .benchmarks.link import LinkPlan, bench_link
 
     plan = LinkPlan(
-        radio=radio, emulated=emulated, seconds=seconds, decoder=decoder, cbr=cbr, side_px=side_px, device=device,
-        batch=batch, way=way, pace_hz=pace_hz, soak_s=soak, fault_rate=fault_rate, esn0_db=esn0_db, seed=seed,
-        weights=weights, rate_hz=rate_hz,
+        radio=radio, tx=tx, rx=rx, emulated=emulated, seconds=seconds, decoder=decoder, cbr=cbr, side_px=side_px,
+        device=device, batch=batch, way=way, pace_hz=pace_hz, soak_s=soak, fault_rate=fault_rate, esn0_db=esn0_db,
+        seed=seed, weights=weights, rate_hz=rate_hz,
     )  # fmt: skip
     with show_progress("bench link") as watch:
         rows, further = bench_link(

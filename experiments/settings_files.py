@@ -11,8 +11,11 @@ from .campaign.settings import CampaignSettings
 from .checking import checked
 from .configuration import DemoSettings, SendSettings
 from .decoding_settings import StrictSettings
+from .scenarios.agent.settings import AgentSettings
 from .scenarios.human.settings import HumanSettings
 from .scenarios.machine.settings import MachineSettings
+from .scenarios.online_meeting.settings import MeetingSettings
+from .scenarios.road_monitoring.settings import RoadSettings
 from .sweeps.settings import SweepSettings
 
 __all__ = ["AnySettings", "read_settings", "write_settings"]
@@ -24,6 +27,9 @@ _KINDS: dict[str, type[SendSettings] | type[DemoSettings] | type[CampaignSetting
     "sweep": SweepSettings,
     "human": HumanSettings,
     "machine": MachineSettings,
+    "agent": AgentSettings,
+    "online_meeting": MeetingSettings,
+    "road_monitoring": RoadSettings,
 }
 
 

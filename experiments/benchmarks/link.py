@@ -100,6 +100,11 @@ class _Runs:
             self._run("warming up", "exchange", _WARMING_S, most=3 * plan.batch)
         closed = self._run("one at a time", "exchange", closed_s, window=1)
         way, reason = self._chosen(closed)
+        if way == "stream" and plan.way == "auto":
+            tried = self._run("trying a stream", way, closed_s)
+            if tried.tally.lost or tried.losses.samples:
+                way = "exchange"
+                reason = f"{reason}, but a stream lost {tried.tally.lost} of {tried.tally.offered} pictures"
         if way == "stream":
             self._run("warming up", way, _WARMING_S, window=1, most=_WARMING_PICTURES)
             closed = self._run("one at a time", way, closed_s, window=1)

@@ -30,6 +30,8 @@ class LinkPlan:
 
     Attributes:
         radio: address; not used with `emulated`.
+        tx: address of the sender where two radios share the work; `rx` goes with it, and `radio` is not used.
+        rx: address of the listener.
         emulated: one of `EMULATED`, started for the run; None takes `radio`.
         seconds: of the run as fast as it goes; the others take a part of it.
         decoder: see DECODER_NAMES.
@@ -37,7 +39,7 @@ class LinkPlan:
         side_px: side of the pictures.
         device: torch device of the models.
         batch: most pictures that are decoded at a time.
-        way: one of `WAYS`; auto takes streams where exchanges would be the slowest stage.
+        way: one of `WAYS`; auto takes streams where exchanges would be the slowest stage and this computer keeps up.
         pace_hz: pictures per second of the paced run; None takes 30, or 0.8 of the sustained rate where that is less.
         soak_s: one long run instead of those as fast as it goes and paced; None for none.
         fault_rate: probability of faults in it; of a block, burst or capture of an emulated radio, or of an exchange
@@ -52,6 +54,8 @@ class LinkPlan:
     """
 
     radio: str = "loopback:office"
+    tx: str | None = None
+    rx: str | None = None
     emulated: str | None = None
     seconds: float = 15.0
     decoder: str = "mmse"
@@ -71,6 +75,8 @@ class LinkPlan:
     def __post_init__(self) -> None:
         if self.emulated is not None and self.emulated not in EMULATED:
             raise SettingsError(f"cannot emulate {self.emulated!r}; needed one of {', '.join(EMULATED)}")
+        if (self.tx is None) != (self.rx is None) or (self.tx is not None and self.emulated is not None):
+            raise SettingsError("two radios need --tx and --rx both, and no --emulated beside them")
         if self.way not in WAYS:
             raise SettingsError(f"way is {self.way!r}; needed one of {', '.join(WAYS)}")
         for name, value in (
@@ -86,8 +92,9 @@ class LinkPlan:
         if self.fault_rate and self.soak_s is None:
             raise SettingsError("faults are part of a soak: give --soak SECONDS, or leave --fault-rate out")
         if self.fault_rate and not (self.emulated or self.simulated):
+            address = self.tx or self.radio
             raise SettingsError(
-                f"faults are made by emulated and simulated radios, not by {self.radio!r}: leave --fault-rate out"
+                f"faults are made by emulated and simulated radios, not by {address!r}: leave --fault-rate out"
             )
         if self.fault_rate and self.simulated and self.way == "stream":
             raise SettingsError("a simulated radio has faults in exchanges alone: use --way exchange, or --emulated")
@@ -95,7 +102,7 @@ class LinkPlan:
     @property
     def simulated(self) -> bool:
         """Whether the radio is a simulation in this process."""
-        return self.emulated is None and self.radio.startswith("loopback:")
+        return self.emulated is None and self.tx is None and self.radio.startswith("loopback:")
 
 
 @contextmanager
@@ -106,14 +113,14 @@ def opened_radio(plan: LinkPlan, seeds: TrialSeeds) -> Iterator[tuple[str, Calla
         esn0_db = plan.esn0_db
         if esn0_db is None and plan.simulated and "esn0_db=" not in plan.radio:
             esn0_db = _ESN0_DB
-        airing = Airing(radio=plan.radio, esn0_db=esn0_db)
+        airing = Airing(radio=plan.radio, tx=plan.tx, rx=plan.rx, esn0_db=esn0_db)
         faults = seeds.generator("faults")
 
         def opened() -> Radio:
             radio = airing.open_plain(generator)
             return cast(Radio, FaultyAir(radio, plan.fault_rate, faults)) if plan.fault_rate else radio
 
-        yield plan.radio, opened
+        yield airing.address, opened
         return
     kind = EMULATED[plan.emulated]
     seed = str(seeds.integer("emulator") % 2**31)

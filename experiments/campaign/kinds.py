@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from sdr_gsc.errors import SettingsError
 
+from ..scenarios.agent.settings import AgentSettings
 from ..scenarios.human.settings import HumanSettings
 from ..scenarios.machine.settings import MachineSettings
+from ..scenarios.online_meeting.settings import MeetingSettings
+from ..scenarios.road_monitoring.settings import RoadSettings
 from ..settings_files import AnySettings
 from ..sweeps.settings import SweepSettings
 from .study import Study
@@ -31,4 +34,16 @@ def study_of(settings: AnySettings) -> Study:
         from ..scenarios.machine.study import MachineStudy
 
         return MachineStudy(settings)
+    if isinstance(settings, AgentSettings):
+        from ..scenarios.agent.study import AgentStudy
+
+        return AgentStudy(settings)
+    if isinstance(settings, MeetingSettings):
+        from ..scenarios.online_meeting.study import MeetingStudy
+
+        return MeetingStudy(settings)
+    if isinstance(settings, RoadSettings):
+        from ..scenarios.road_monitoring.study import RoadStudy
+
+        return RoadStudy(settings)
     raise SettingsError(f"{type(settings).__name__} describes one transmission, not a campaign")

@@ -68,11 +68,24 @@ def connected(address: str | None, resources: Mapping[str, float]) -> Iterator[s
             f"Ray answers at {found}, but lets this machine not in: {cause} The machine must be a node, with the same "
             f"versions of Python and Ray: ray start --address={found} --num-cpus=0"
         ) from error
+    _silence()
     try:
         yield ray.get_runtime_context().gcs_address
     finally:
         ray.shutdown()
         signal.signal(signal.SIGTERM, on_term)
+
+
+def _silence() -> None:
+    """End the thread that prints on stdout, among the results, the last words of every node that dies."""
+    from ray._private.worker import global_worker
+
+    listener = getattr(global_worker, "listener_thread", None)
+    if listener is not None:
+        global_worker.threads_stopped.set()
+        global_worker.gcs_error_subscriber.close()
+        listener.join()
+        global_worker.threads_stopped.clear()
 
 
 def _answering(address: str) -> str:
@@ -98,7 +111,7 @@ def _answering(address: str) -> str:
             line.sendall(_HELLO)
             answer = line.recv(_FRAME_HEAD, socket.MSG_WAITALL)
     except (OSError, OverflowError) as error:
-        raise ClusterError(f"Ray does not answer at {found} ({error}); {remedy}") from error
+        raise ClusterError(f"Ray does not answer at {address} ({error}); {remedy}") from error
     if len(answer) < _FRAME_HEAD or answer[3] != _SETTINGS:
-        raise ClusterError(f"what answers at {found} is not Ray; {remedy}")
+        raise ClusterError(f"what answers at {address} is not Ray; {remedy}")
     return found

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +38,7 @@ class Parcel:
     """A run as it travels to a node.
 
     Attributes:
-        study: class of the study, made from its settings alone.
+        study: class of the study, which is made from its settings alone.
         settings: resolved, with the paths of the machine that runs the campaign.
         run: the run's folder there.
         files: content by path below the run's folder.
@@ -46,7 +46,7 @@ class Parcel:
         software: of the machine that runs the campaign, see `software`.
     """
 
-    study: type[Study]
+    study: Callable[[CampaignSettings], Study]
     settings: CampaignSettings
     run: str
     files: Mapping[str, bytes]

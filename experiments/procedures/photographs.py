@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sdr_gsc.semantic.picture import load_picture
-
 __all__ = ["PHOTOGRAPHS", "centre_square", "find_picture", "is_photograph"]
 
 #: Names that stand for photographs of scikit-image.
@@ -33,6 +31,8 @@ def find_picture(name: str, side_px: int | None = None) -> np.ndarray:
     """
     if is_photograph(name):
         return _photographs(side_px or 256)[name]
+    from sdr_gsc.semantic.picture import load_picture  # loads torch, and names are asked for without it
+
     picture = load_picture(Path(name))
     return picture if side_px is None else centre_square(picture, side_px)
 

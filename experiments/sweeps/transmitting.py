@@ -95,7 +95,7 @@ class Receiving(_Half):
         transmitted = take_in(aired, prepared, of, bench, self.decoders(of), seeds)
         _, line, reports = trial_json(trial.name, transmitted, picture, bench.receiver.numerology, bench.codec)
         if "captures" in self.settings.keep:
-            keep_capture(self.out, trial.name, transmitted.capture, reports)
+            keep_capture(self.out, trial.name, transmitted.capture, reports, transmitted.prepared.transmission)
         if "pictures" in self.settings.keep:
             name = f"sent.{Path(str(trial.values['picture'])).stem}.{picture.shape[1]}"
             keep_pictures(self.out, trial.name, picture, transmitted.reconstructions, sent_name=name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy import stats
 
 from .style import MARKERS, PALETTE, annotate, legend, new_figure
 
@@ -30,12 +31,12 @@ class Curve:
     high: np.ndarray | None = None
 
     @classmethod
-    def of_trials(cls, trials: Mapping[float, np.ndarray], *, z: float = 1.96) -> Curve:
-        """Mean over trials at each Es/N0, with the normal confidence band mean ± z · s / sqrt(n).
+    def of_trials(cls, trials: Mapping[float, np.ndarray], *, confidence: float = 0.95) -> Curve:
+        """Mean over trials at each Es/N0, with Student's confidence band mean ± t · s / sqrt(n), t of n - 1 degrees.
 
         Args:
             trials: Es/N0 in dB to float [n_trials]; NaN trials are left out, infinite ones count as they are.
-            z: half width of the band in standard errors.
+            confidence: with which the band holds the mean.
         """
         levels = np.array(sorted(trials), float)
         mean, half = np.full(levels.size, np.nan), np.full(levels.size, np.nan)
@@ -45,7 +46,8 @@ class Curve:
             if values.size:
                 mean[index] = values.mean()
             if values.size > 1 and np.isfinite(values).all():
-                half[index] = z * values.std(ddof=1) / np.sqrt(values.size)
+                quantile = stats.t.ppf((1 + confidence) / 2, values.size - 1)
+                half[index] = quantile * values.std(ddof=1) / np.sqrt(values.size)
         return cls(levels, mean, mean - half, mean + half)
 
 

@@ -127,7 +127,7 @@ class ByPolicy:
         """See `Controller.act`."""
         self._heard = np.roll(self._heard, 1, 0)
         self._heard[0] = self._features(arrived)
-        given = condition(self._heard, self._done, np.float32(self._latency_steps))
+        given = condition(self._heard, self._done, np.array(self._latency_steps))
         device = self._generator.device
         repeated = torch.from_numpy(given).to(device).expand(self._draws, -1)
         noise = torch.randn(self._draws, generator=self._generator, device=device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -15,10 +15,26 @@ from .controllers import Controller
 from .pendulum import ENVIRONMENT
 from .uplink import Arrived, Uplink
 
-__all__ = ["Agent", "open_environment", "run_episode"]
+__all__ = ["Agent", "Environment", "open_environment", "run_episode"]
 
 
-def open_environment(steps: int) -> Any:
+class Environment(Protocol):
+    """The part of gymnasium's environments that an episode needs."""
+
+    def reset(self, *, seed: int | None = None) -> tuple[np.ndarray, object]:
+        """Begin an episode; the first observation."""
+        ...
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, object]:
+        """Act; the next observation, the reward, and what no episode of fixed length needs."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+def open_environment(steps: int) -> Environment:
     """The environment with episodes of `steps` control steps.
 
     Raises:
@@ -30,7 +46,8 @@ def open_environment(steps: int) -> Any:
         raise SettingsError(
             "the scenario agent needs gymnasium, which is not installed; run: pip install 'sdr-gsc[agents]'"
         ) from error
-    return gymnasium.make(ENVIRONMENT, max_episode_steps=steps, disable_env_checker=True)
+    found: Environment = gymnasium.make(ENVIRONMENT, max_episode_steps=steps, disable_env_checker=True)
+    return found
 
 
 @dataclass(slots=True)
@@ -45,7 +62,7 @@ class Agent:
         gained: sum of rewards so far.
     """
 
-    environment: Any
+    environment: Environment
     controller: Controller
     latency_steps: int
     observation: np.ndarray
@@ -53,7 +70,7 @@ class Agent:
     _under_way: deque[Arrived | None]
 
     @classmethod
-    def begin(cls, environment: Any, controller: Controller, latency_steps: int, seed: int) -> Agent:
+    def begin(cls, environment: Environment, controller: Controller, latency_steps: int, seed: int) -> Agent:
         """Start an episode from a seed, an integer below 2^63."""
         observation, _ = environment.reset(seed=seed % 2**32)
         return cls(environment, controller, latency_steps, observation, 0.0, deque([None] * latency_steps))

@@ -1,9 +1,9 @@
 """The expert controller: pumps energy until the pendulum can be caught, and balances it there.
 
-Swing-up by energy shaping (Åström and Furuta, Automatica 2000): with E = w^2/6 + 5 cos a, which is 5 for the pendulum at
-rest upright, the torque is k (5 - E) clip(w / w0, -1, 1). Near the top a linear-quadratic regulator takes over, where its
-torque is not far beyond what the motor can give. The regulator counts torque as dearer than the environment does: its
-return is the same to 1 %, and a smooth controller is easier to imitate and to feed with noisy states.
+Swing-up by energy shaping (Åström and Furuta, Automatica 2000): with E = w^2/6 + 5 cos a, which is 5 for the pendulum
+at rest upright, the torque is k (5 - E) clip(w / w0, -1, 1). Near the top a linear-quadratic regulator takes over,
+where its torque is not far beyond what the motor can give. The regulator counts torque as dearer than the environment
+does: its return is the same to 1 %, and a smooth controller is easier to imitate and to feed with noisy states.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def regulator_gain() -> tuple[float, float]:
 
 
 def expert_torque(state: np.ndarray) -> np.ndarray:
-    """Torque, float64 [...], within the motor's limits, for states float [..., 2] of angle in rad and speed in rad/s."""
+    """Torque, float64 [...], within the motor's limits, for states [..., 2] of angle in rad and speed in rad/s."""
     angle, speed = wrapped(state[..., 0]), state[..., 1]
     gain = regulator_gain()
     balance = -(gain[0] * angle + gain[1] * speed)

@@ -1,17 +1,17 @@
 """Observations as semantic symbols, and what the received symbols say of them.
 
-The observation (cos a, sin a, w / 4) is sent as its direction alone, u = sqrt(3) v / |v|: because cos^2 + sin^2 = 1, the
-direction tells angle and speed, and the frame needs no scale beside the symbols. `VectorCode` spreads u over any number
-of values z = H u, none beyond sqrt(3). Each is quantized by L levels a step apart; two make one complex symbol of mean
-power about 1, and more symbols repeat u.
+The observation v = (cos a, sin a, w / 4) is sent as its direction alone, u = sqrt(3) v / |v|: cos^2 + sin^2 = 1, so
+that the direction tells angle and speed, and no scale is needed beside the symbols. `VectorCode` spreads u over any
+number of values z = H u, none beyond sqrt(3). Each is quantized by L levels a step apart; two make one complex symbol
+of mean power about 1, and more symbols repeat u.
 
 A pendulum that hardly moves would meet the same quantization error again and again, which no averaging over time mends.
-Therefore values are dithered (Schuchman 1964): q(z + d) is sent and d subtracted from what arrives, where both ends draw d
-from the number of the control step. The error is then independent of z, of variance D = step^2 / 12.
+Therefore values are dithered (Schuchman 1964): q(z + d) is sent and d subtracted from what arrives, where both ends
+draw d from the number of the control step. The error is then independent of z, of variance D = step^2 / 12.
 
 Of what arrives, the posterior N(mean, covariance) of u under the prior N(0, I) is all that matters: values enter with
-weights 1 / (sigma_k^2 + D), lost ones with weight 0, and a lost frame leaves the prior. With the measured variances it is
-a sufficient statistic of the symbols, and it is what controllers are given.
+weights 1 / (sigma_k^2 + D), lost ones with weight 0, and a lost frame leaves the prior. With the measured variances it
+is a sufficient statistic of the symbols, and it is what controllers are given.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Belief:
     heard: np.ndarray
 
     def features(self) -> np.ndarray:
-        """Mean, log deviations, correlations, and the mean's state, float32 [..., 11]; all zero where nothing was heard."""
+        """Mean, log deviations, correlations, the mean's state, float32 [..., 11]; zeros where nothing was heard."""
         deviation = np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
         first, second = np.triu_indices(DIMENSIONS, 1)
         product = deviation[..., first] * deviation[..., second]
@@ -118,7 +118,7 @@ def posterior(rows: np.ndarray, values: np.ndarray, variance: np.ndarray) -> Bel
     precision = (weight @ products).reshape(*weight.shape[:-1], DIMENSIONS, DIMENSIONS) + np.eye(DIMENSIONS)
     covariance = np.linalg.inv(precision)
     mean = (covariance @ (weighted @ rows)[..., None])[..., 0]
-    return Belief(mean, covariance, heard.any(-1))
+    return Belief(mean, covariance, np.asarray(heard.any(-1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class ObservationCode:
     def points(self, observation: np.ndarray, step: int) -> np.ndarray:
         """Symbols, complex64 [symbols], of an observation [3] of cosine, sine and speed in a control step."""
         values = self.vector_code.spread(direction_of(observation), 2 * self.symbols)
-        axes = self.quantized(values + self._dither(step)) * np.float32(np.sqrt(0.5))
+        axes = self.quantized(values + self.dither(step)) * np.float32(np.sqrt(0.5))
         return np.ascontiguousarray(axes, np.float32).view(np.complex64)
 
     def quantized(self, values: np.ndarray) -> np.ndarray:
@@ -181,13 +181,15 @@ class ObservationCode:
 
     def _combined(self, received: np.ndarray, variance: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
         # A value is sqrt(2) times its axis, whose noise is half of the symbol's: the variances are equal.
-        values = np.ascontiguousarray(received, np.complex64).view(np.float32) * np.float32(np.sqrt(2)) - self._dither(step)
+        axes = np.ascontiguousarray(received, np.complex64).view(np.float32)
+        values = axes * np.float32(np.sqrt(2)) - self.dither(step)
         return self.vector_code.combine(values, np.repeat(variance, 2), self.distortion)
 
     def _belief(self, values: np.ndarray, variance: np.ndarray) -> Belief:
         return posterior(self.vector_code.rows(values.size), values, variance)
 
-    def _dither(self, step: int) -> np.ndarray:
+    def dither(self, step: int) -> np.ndarray:
+        """What is added to the values of a control step before they are quantized, float32 [2 symbols]."""
         # A repetition has its row's dither: `combine` takes the errors of repetitions to be the same.
         distinct = _dithers()[step % _DITHERS, : min(2 * self.symbols, _dithers().shape[1])]
         return np.resize(np.float32(self.step) * distinct, 2 * self.symbols)

@@ -1,9 +1,10 @@
 """The classical baseline: an observation as a packet of bits that arrives whole or not at all, in the same symbols.
 
-Angle and speed as 7 bits each and a CRC-16, coded by the LDPC code 648 at rate 1/2 of IEEE 802.11, shortened to these 30
-bits: information first, then as many of its parity bits as fit, in a fixed random order. Belief propagation fails where
-most parity is punctured; a code of 30 bits is decoded nearly optimally by ordered statistics instead (Fossorier and Lin,
-IEEE Trans. Inf. Theory 1995): the 30 most reliable independent bits, and all ways in which up to two of them are wrong.
+Angle and speed as 7 bits each and a CRC-16, coded by the LDPC code 648 at rate 1/2 of IEEE 802.11, shortened to these
+30 bits: information first, then as many of its parity bits as fit, in a fixed random order. Belief propagation fails
+where most parity is punctured; a code of 30 bits is decoded nearly optimally by ordered statistics instead (Fossorier
+and Lin, IEEE Trans. Inf. Theory 1995): the 30 most reliable independent bits, and all ways in which up to two of them
+are wrong.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class PacketCode:
     def __post_init__(self) -> None:
         if not self.fits(self.symbols):
             raise SettingsError(
-                f"{self.symbols} symbols hold no packet of {INFORMATION_BITS} bits; needed {self.least_symbols()} or more"
+                f"{self.symbols} symbols hold no packet of {INFORMATION_BITS} bits; "
+                f"needed {self.least_symbols()} or more"
             )
 
     @staticmethod
@@ -148,7 +150,7 @@ def _ordered_statistics(generator: np.ndarray, ratios: np.ndarray) -> np.ndarray
     order = np.argsort(-np.abs(ratios), kind="stable")
     # Columns from the most reliable on; beside them the unit matrix, which keeps the way back to the information.
     table = np.concatenate([generator[:, order], np.eye(size, dtype=np.uint8)], 1)
-    basis = []
+    basis: list[int] = []
     column = 0
     while len(basis) < size:
         row = len(basis)

@@ -1,7 +1,7 @@
 """The pendulum of gymnasium as a model: what the trainer simulates by the thousand, and what the expert knows.
 
-A rod of mass 1 and length 1 under g = 10, with a torque of at most 2 on its axis: too weak to lift it in one go. Angle 0
-is upright. With dt = 0.05 s,
+A rod of mass 1 and length 1 under g = 10, with a torque of at most 2 on its axis: too weak to lift it in one go. Angle
+0 is upright. With dt = 0.05 s,
 
     w' = clip(w + (15 sin a + 3 u) dt, -8, 8),    a' = a + w' dt,    reward = -(wrap(a)^2 + 0.1 w^2 + 0.001 u^2).
 """
@@ -36,7 +36,7 @@ def wrapped(angle: np.ndarray) -> np.ndarray:
 
 
 def state_of(observation: np.ndarray) -> np.ndarray:
-    """States, float64 [..., 2] of angle in rad and speed in rad/s, from observations [..., 3] of cosine, sine, speed."""
+    """States, float64 [..., 2] of angle in rad and speed in rad/s, of observations [..., 3] of cosine, sine, speed."""
     observation = np.asarray(observation, np.float64)
     return np.stack([np.arctan2(observation[..., 1], observation[..., 0]), observation[..., 2]], -1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...campaign.study import Trial
 from .settings import AgentSettings
 
@@ -35,11 +37,11 @@ def plan(settings: AgentSettings) -> tuple[Trial, ...]:
                 cell = f"{PAIR}/{_short(radio)}/{_level(level)}/n{settings.pair.symbols}/late{latency}"
                 for episode in range(settings.pair.episodes):
                     values = {"study": PAIR, "radio": radio, "esn0_db": level, "symbols": settings.pair.symbols}
-                    trials.append(_trial(cell, episode, values | {"latency_steps": latency}))
+                    trials.append(_trial(cell, episode, {**values, "latency_steps": latency}))
     return tuple(trials)
 
 
-def _trial(cell: str, episode: int, values: dict[str, object]) -> Trial:
+def _trial(cell: str, episode: int, values: Mapping[str, object]) -> Trial:
     address = str(values["radio"])
     needs = () if address.startswith("loopback:") else (f"radio:{address}",)
     return Trial(f"{cell}/{episode}", cell, {**values, "episode": episode}, needs)

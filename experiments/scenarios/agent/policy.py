@@ -1,8 +1,8 @@
 """A diffusion policy: actions are drawn by denoising, under the condition of what was received.
 
-Chi et al., "Diffusion Policy" (RSS 2023), here for one action, conditioned on beliefs instead of observations. Between an
-action a and noise n ~ N(0, 1) the bridge is x_t = (1 - t) a + t n. The network predicts a from (x_t, t, condition) by
-least squares; `draw` walks from t = 1 to 0 by the deterministic step
+Chi et al., "Diffusion Policy" (RSS 2023), here for one action, conditioned on beliefs instead of observations. Between
+an action a and noise n ~ N(0, 1) the bridge is x_t = (1 - t) a + t n. The network predicts a from (x_t, t, condition)
+by least squares; `draw` walks from t = 1 to 0 by the deterministic step
 
     x_s = (1 - s) a' + s n',    a' = E[a | x_t],    n' = (x_t - (1 - t) a') / t .
 """

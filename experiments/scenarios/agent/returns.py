@@ -138,6 +138,7 @@ def shortfalls(trials: Sequence[Line]) -> list[str]:
         policy, random = Band.of(by_method["policy"]), Band.of(by_method["random"])
         if policy.mean <= random.mean:
             found.append(
-                f"the policy's mean return {policy.mean:.0f} on the best link is no better than {random.mean:.0f} at random"
+                f"the policy's mean return {policy.mean:.0f} on the best link is no better than {random.mean:.0f} "
+                "at random"
             )
     return found

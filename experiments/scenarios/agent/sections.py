@@ -35,15 +35,15 @@ _AXES = (
 _TEXT = (
     "Swing-up and balance of a pendulum by observations that crossed the link, one frame per control step; 0 would be "
     "perfect. Every channel use of a simulated radio is a new realization. Mean over episodes, with 95 % bands by "
-    "bootstrap; all methods begin each episode in the same state. A frame whose header is lost is lost for every method; "
-    "the expert then acts on the last state that arrived, the policy on what it remembers. Expert with true state and "
-    "random torque use no link: the first is the upper reference, the second what an episode is worth without control. The "
-    "Kalman filter is told the equations of motion; the policy has learned what it knows of them."
+    "bootstrap; all methods begin each episode in the same state. A frame whose header is lost is lost for every "
+    "method; the expert then acts on the last state that arrived, the policy on what it remembers. Expert with true "
+    "state and random torque use no link: the first is the upper reference, the second what an episode is worth "
+    "without control. The Kalman filter is told the equations of motion; the policy has learned what it knows of them."
 )
 _PAIR_TEXT = (
-    "Two agents, one channel that carries one frame per control step. In turn: each sends every second step. By need: the "
-    "controllers' end polls the agent for which the policy's draws were spread the widest, which it knows without being "
-    "told anything. Polls and torques are taken to arrive. For comparison, both in every step on twice the air."
+    "Two agents, one channel that carries one frame per control step. In turn: each sends every second step. By need: "
+    "the controllers' end polls the agent for which the policy's draws were spread the widest, which it knows without "
+    "being told anything. Polls and torques are taken to arrive. For comparison, both in every step on twice the air."
 )
 
 
@@ -57,7 +57,9 @@ def agent_sections(out: RunDirectory, settings: AgentSettings, trials: Sequence[
         sections.append(Section("Returns", (_table(single),)))
         sections.append(Section("What a frame takes", (_air_table(single),)))
     if pair:
-        sections.append(Section("Two agents, one channel", (*_pair_images(folder, pair), _pair_table(pair)), _PAIR_TEXT))
+        sections.append(
+            Section("Two agents, one channel", (*_pair_images(folder, pair), _pair_table(pair)), _PAIR_TEXT)
+        )
     return sections
 
 

@@ -13,7 +13,7 @@ __all__ = ["AgentSettings", "MethodName", "PairSettings", "PolicySettings"]
 
 EsN0Db = Annotated[float, Field(ge=-30, le=80)]
 Symbols = Annotated[int, Field(ge=1, le=2048)]
-Latency = Annotated[int, Field(ge=0, le=8)]
+Latency = Annotated[int, Field(ge=0, le=5)]
 MethodName = Literal["expert", "policy", "policy_flat", "received", "filter", "classical", "random"]
 
 
@@ -85,7 +85,7 @@ class AgentSettings(CampaignSettings):
         methods: controllers that are compared.
         esn0_db: of a simulated channel; empty keeps the radio's own.
         symbols: complex symbols per observation.
-        latency_steps: control steps between an observation and its arrival.
+        latency_steps: control steps between an observation and its arrival; policies are trained for up to 5.
         at_esn0_db: where the other axes are varied.
         at_symbols: see above.
         at_latency_steps: see above.

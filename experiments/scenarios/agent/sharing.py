@@ -1,9 +1,9 @@
 """Two agents and one channel: one frame per control step, and somebody must say whose.
 
-The controller's end decides, because it is the one that knows how unsure it is; it polls an agent for each step, and the
-poll, like the torques, is taken to arrive. `turns` polls in turn. `need` polls the agent for which the policy's draws
-were spread the widest in this step: wide where the state is uncertain *and* the action depends on it. `both` lets both
-send in every step, on twice the air: what sharing is compared with.
+The controller's end decides, because it is the one that knows how unsure it is; it polls an agent for each step, and
+the poll, like the torques, is taken to arrive. `turns` polls in turn. `need` polls the agent for which the policy's
+draws were spread the widest in this step: wide where the state is uncertain *and* the action depends on it. `both` lets
+both send in every step, on twice the air: what sharing is compared with.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Receptions for training, drawn by the thousand: the link's effect on the values of an observation, without a waveform.
+"""Receptions for training, drawn by the thousand: what the link does to the values of an observation, no waveform.
 
 Each value arrives with the noise variance that equalization leaves: sigma^2 on a flat channel, sigma^2 / g with
 g ~ Exp(1) behind Rayleigh fading. Weights of repetitions add up, so that m of them have sigma^2 / m, or
@@ -17,6 +17,7 @@ from .observation import NOMINAL_VARIANCE, Belief, ObservationCode, direction_of
 
 __all__ = ["MAX_LATENCY", "SimulatedLink"]
 
+#: Control steps; settings allow no more.
 MAX_LATENCY = 5
 _SYMBOLS = (1, 2, 3, 4, 6, 9, 12, 18, 24, 48, 96)
 _ROWS = 12

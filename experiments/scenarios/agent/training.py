@@ -2,7 +2,8 @@
 
 The expert is asked what it would do in the true state; the policy learns the distribution of the answer given what was
 received. Later rounds add episodes in which the policy itself acted, so that it knows the states that its own mistakes
-lead to (DAgger: Ross, Gordon and Bagnell, AISTATS 2011). Both policies, with and without variances, see the same moments.
+lead to (DAgger: Ross, Gordon and Bagnell, AISTATS 2011). Both policies, with and without variances, see the same
+moments.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def train_policies(
     device: torch.device | str = "cpu",
     on_batch: Callable[[int, float], None] = lambda batch, loss: None,
 ) -> dict[str, PolicyNet]:
-    """Networks `policy` and `policy_flat`; the same for the same arguments and thread count.
+    """Networks `policy` and `policy_flat`; the same for the same arguments, whatever the thread count.
 
     Args:
         settings: of training.
@@ -62,6 +63,18 @@ def train_policies(
         device: where the networks are trained.
         on_batch: told the number of batches done and the policy's loss.
     """
+    threads = torch.get_num_threads()
+    # Sums of several threads come out differently; the networks are too small to gain from them anyway.
+    torch.set_num_threads(1)
+    try:
+        return _trained(settings, levels, seed, torch.device(device), on_batch)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _trained(
+    settings: PolicySettings, levels: int, seed: int, device: torch.device, on_batch: Callable[[int, float], None]
+) -> dict[str, PolicyNet]:
     seeds = TrialSeeds(seed, "training")
     generator = seeds.generator("moments")
     weights = torch.Generator().manual_seed(seeds.integer("weights"))
@@ -130,6 +143,12 @@ def _own_episodes(
     done = np.zeros((count, PAST_ACTIONS + _HORIZON), np.float32)
     states = np.empty((count, _HORIZON, 2))
     episode = np.arange(count)[:, None]
+
+    def acted(given: torch.Tensor) -> np.ndarray:
+        start = torch.randn(count, generator=noise, device=noise.device)
+        with torch.no_grad():
+            return draw(lambda x, time: net(x, time, given), start, settings.steps).cpu().numpy()
+
     for step in range(_HORIZON):
         at = np.full((count, 1), step)
         belief, _ = link.beliefs(_observation(state)[:, None], at, code, generator)
@@ -137,9 +156,7 @@ def _own_episodes(
         places = empty + step - link.latency_steps[:, None] - np.arange(history)
         past = done[:, step : step + PAST_ACTIONS][:, ::-1]
         given = torch.from_numpy(condition(heard[episode, places], past, link.latency_steps)).to(noise.device)
-        start = torch.randn(count, generator=noise, device=noise.device)
-        with torch.no_grad():
-            action = draw(lambda x, t, given=given: net(x, t, given), start, settings.steps).cpu().numpy()
+        action = acted(given)
         states[:, step] = state
         done[:, PAST_ACTIONS + step] = action
         state = advance(state, MAX_TORQUE * action.astype(np.float64))

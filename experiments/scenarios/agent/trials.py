@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
@@ -20,7 +21,7 @@ from .packets import PacketCode
 from .planning import PAIR
 from .policy import PolicyNet
 from .settings import AgentSettings
-from .sharing import SHARINGS, run_pair
+from .sharing import SHARINGS, Shared, run_pair
 from .training import FLAT, POLICY
 from .uplink import Uplink, Waveform
 
@@ -84,35 +85,9 @@ class AgentTrials:
         }
 
     def _pair(self, trial: Trial, seeds: TrialSeeds) -> Line:
-        pair = self.settings.pair
-        symbols, latency = int(trial.values["symbols"]), int(trial.values["latency_steps"])
         found = {}
         for sharing in SHARINGS:
-            environments = [open_environment(self.settings.steps) for _ in range(2)]
-            agents = [
-                Agent.begin(
-                    environment,
-                    self._controller(POLICY, symbols, latency, seeds, f"/{number}"),
-                    latency,
-                    seeds.integer(f"environment/{number}"),
-                )
-                for number, environment in enumerate(environments)
-            ]
-            far_db = 0.0 if pair is None else pair.far_db
-            if trial.values["esn0_db"] is None:
-                # One radio serves both, in turn.
-                with self._airing(trial, 0.0).open(seeds.generator("channel")) as radio:
-                    uplinks = [Uplink(self.waveform, radio) for _ in agents]
-                    shared = run_pair(agents, uplinks, sharing, self.settings.steps)
-            else:
-                with (
-                    self._airing(trial, 0.0).open(seeds.generator("channel/0")) as near,
-                    self._airing(trial, far_db).open(seeds.generator("channel/1")) as far,
-                ):
-                    uplinks = [Uplink(self.waveform, radio) for radio in (near, far)]
-                    shared = run_pair(agents, uplinks, sharing, self.settings.steps)
-            for environment in environments:
-                environment.close()
+            shared = self._shared(sharing, trial, seeds)
             found[sharing] = {
                 "returns": list(shared.returns),
                 "sum": sum(shared.returns),
@@ -122,9 +97,26 @@ class AgentTrials:
             }
         return {"sharing": found}
 
-    def _controller(
-        self, name: str, symbols: int, latency: int, seeds: TrialSeeds, purpose: str = ""
-    ) -> Controller:
+    def _shared(self, sharing: str, trial: Trial, seeds: TrialSeeds) -> Shared:
+        symbols, latency = int(trial.values["symbols"]), int(trial.values["latency_steps"])
+        far_db = 0.0 if self.settings.pair is None else self.settings.pair.far_db
+        with ExitStack() as stack:
+            agents = []
+            for number in range(2):
+                environment = open_environment(self.settings.steps)
+                stack.callback(environment.close)
+                controller = self._controller(POLICY, symbols, latency, seeds, f"/{number}")
+                agents.append(Agent.begin(environment, controller, latency, seeds.integer(f"environment/{number}")))
+            first = stack.enter_context(self._airing(trial, 0.0).open(seeds.generator("channel/0")))
+            # A radio with noise of its own is one radio, which both use in turn.
+            own = trial.values["esn0_db"] is None
+            second = first if own else self._airing(trial, far_db).open(seeds.generator("channel/1"))
+            if second is not first:
+                stack.enter_context(second)
+            uplinks = [Uplink(self.waveform, radio) for radio in (first, second)]
+            return run_pair(agents, uplinks, sharing, self.settings.steps)
+
+    def _controller(self, name: str, symbols: int, latency: int, seeds: TrialSeeds, purpose: str = "") -> Controller:
         code = ObservationCode(symbols, self.settings.levels)
         if name == "expert":
             return Clean()

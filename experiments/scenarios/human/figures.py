@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from ...campaign.run_directory import RunDirectory
 from ...campaign.study import Line
 from ...procedures.keeping import kept_picture
 from ...procedures.transmission import CLASSICAL
+from ..points.planning import baseline_label
 from .knobs import ANCHOR, Knob, knobs
 from .settings import DIRECT, HumanSettings
 from .tables import Band, change, level
@@ -25,8 +28,14 @@ from .tables import Band, change, level
 __all__ = ["plot_changes", "plot_plane", "plot_strip"]
 
 Point = tuple[Band, Band, Knob]
+Baseline = tuple[Band, Band, str, str, str]
 Levels = Mapping[float | None, Sequence[Line]]
 _LABEL_PT = 8.0
+_BASELINE_MARKERS = ("*", "h", "p", "8")
+#: Points of a curve that are nearer to each other than this share one name.
+_APART_PX = 24.0
+#: Where names stand beside their points, curve by curve, so that those of two curves do not meet.
+_BESIDE = (((7, 7), "left"), ((7, 7), "left"), ((-7, -9), "right"), ((7, -9), "left"), ((-7, 9), "right"))
 #: Baselines farther away than this share of the plane's own width or height are named, not drawn.
 _MARGIN = 0.6
 
@@ -60,37 +69,69 @@ def plot_plane(
     figure, (ax,) = new_figure(7.6, 5.0)
     curves = _curves(settings)
     outside: list[str] = []
-    baselines: list[tuple[Band, Band, str, str, str]] = []
+    drawn: list[tuple[list[Point], str]] = []
+    baselines: list[Baseline] = []
     for index, (esn0_db, lines) in enumerate(levels.items()):
         color = PALETTE[index % len(PALETTE)]
-        for shape, chosen in zip(MARKERS, curves.values(), strict=False):
-            points = [
-                (level(lines, knob.label, metric), level(lines, knob.label, "perceptual"), knob) for knob in chosen
-            ]
-            _draw_curve(ax, [point for point in points if point[0].known and point[1].known], color, shape)
-        for series, shape in zip(settings.classical(), ("*", "h", "p", "8"), strict=False):
+        for shape, chosen in zip(itertools.cycle(MARKERS), curves.values(), strict=False):
+            points = _points(lines, chosen, partial(level, lines), metric)
+            _draw_curve(ax, points, color, shape)
+            drawn.append((points, color))
+        for series, shape in zip(settings.classical(), itertools.cycle(_BASELINE_MARKERS), strict=False):
             place = level(lines, series.name, metric), level(lines, series.name, "perceptual")
             if place[0].known and place[1].known:
-                baselines.append((*place, f"{series.name} at {_level_name(esn0_db)}", color, shape))
+                baselines.append((*place, f"{baseline_label(series)} at {_level_name(esn0_db)}", color, shape))
     for x, y, _, color, shape in _near(ax, baselines, outside):
         _cross(ax, x, y, color)
         ax.plot(x.mean, y.mean, shape, color=color, markersize=11, markerfacecolor="white", markeredgewidth=1.4)
+    for index, (points, color) in enumerate(drawn):
+        _name_points(ax, points, color, index % len(curves))
     _plane_legend(ax, settings, curves, levels)
     annotate(ax, title=title, x=f"{label}  →", y="perceptual distance  ↓")
     return figure, outside
 
 
-def _draw_curve(ax: Axes, points: Sequence[Point], color: str, shape: str) -> None:
-    if not points:
-        return
-    ax.plot([x.mean for x, _, _ in points], [y.mean for _, y, _ in points], "-", color=color, linewidth=1.3, alpha=0.8)
+def _points(
+    lines: Sequence[Line], chosen: Sequence[Knob], figure: Callable[[str, str], Band], metric: str
+) -> list[Point]:
+    points = [(figure(knob.label, metric), figure(knob.label, "perceptual"), knob) for knob in chosen]
+    return [point for point in points if point[0].known and point[1].known]
+
+
+def _draw_curve(ax: Axes, points: Sequence[Point], color: str, shape: str, name: str = "") -> None:
+    """A curve of one knob; the anchor, on which others begin, is a ring that hides none of them."""
+    xs, ys = [x.mean for x, _, _ in points], [y.mean for _, y, _ in points]
+    ax.plot(xs, ys, "-", color=color, linewidth=1.2, alpha=0.8)
     for x, y, _ in points:
         _cross(ax, x, y, color)
-    size = 6 if len(points) > 1 else 8
-    ax.plot([x.mean for x, _, _ in points], [y.mean for _, y, _ in points], shape, color=color, markersize=size)
-    if points[0][2].value is not None:
-        for x, y, knob in dict.fromkeys((points[0], points[-1])):
-            _beside(ax, x, y, knob.mark, color)
+    if all(knob.label == ANCHOR for _, _, knob in points):
+        ax.plot(xs, ys, shape, color=color, markersize=11, markerfacecolor="none", markeredgewidth=1.4, label=name)
+    else:
+        ax.plot(xs, ys, shape, color=color, markersize=5, label=name)
+
+
+def _name_points(ax: Axes, points: Sequence[Point], color: str, index: int) -> None:
+    """Settings of the knob beside their points; those of points that lie upon each other as one, such as 0…1."""
+    ax.get_xlim(), ax.get_ylim()  # limits follow the data only when they are asked for
+    groups: list[list[Point]] = []
+    for point in points:
+        if point[2].value is None:
+            continue
+        if groups and _distance_px(ax, groups[-1][0], point) < _APART_PX:
+            groups[-1].append(point)
+        else:
+            groups.append([point])
+    offset, side = _BESIDE[index % len(_BESIDE)]
+    for group in groups:
+        first, last = group[0][2].mark, group[-1][2].mark
+        text = first if len(group) == 1 else f"{first}…{last}"
+        at = group[0][0].mean, group[0][1].mean
+        ax.annotate(text, at, offset, textcoords="offset points", ha=side, va="center", fontsize=_LABEL_PT, color=color)
+
+
+def _distance_px(ax: Axes, first: Point, second: Point) -> float:
+    ends = [ax.transData.transform((x.mean, y.mean)) for x, y, _ in (first, second)]
+    return float(np.hypot(*(ends[1] - ends[0])))
 
 
 def _cross(ax: Axes, x: Band, y: Band, color: str) -> None:
@@ -100,13 +141,7 @@ def _cross(ax: Axes, x: Band, y: Band, color: str) -> None:
     )
 
 
-def _beside(ax: Axes, x: Band, y: Band, text: str, color: str) -> None:
-    ax.annotate(text, (x.mean, y.mean), (5, 4), textcoords="offset points", fontsize=_LABEL_PT, color=color)
-
-
-def _near(
-    ax: Axes, baselines: Sequence[tuple[Band, Band, str, str, str]], outside: list[str]
-) -> list[tuple[Band, Band, str, str, str]]:
+def _near(ax: Axes, baselines: Sequence[Baseline], outside: list[str]) -> list[Baseline]:
     """Baselines that leave the curves readable; the others, such as mid-grey pictures, are told in words."""
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     width, height = _MARGIN * (right - left), _MARGIN * (high - low)
@@ -126,12 +161,29 @@ def _plane_legend(ax: Axes, settings: HumanSettings, curves: Mapping[str, Sequen
         for index, esn0_db in enumerate(levels)
     ]
     handles += [
-        Line2D([], [], color="#555555", marker=shape, linestyle="none", label=name)
-        for shape, name in zip(MARKERS, curves, strict=False)
+        Line2D(
+            [],
+            [],
+            color="#555555",
+            marker=shape,
+            linestyle="none",
+            label=name,
+            markerfacecolor="none" if name == ANCHOR else "#555555",
+            markersize=10 if name == ANCHOR else 6,
+        )
+        for shape, name in zip(itertools.cycle(MARKERS), curves, strict=False)
     ]
     handles += [
-        Line2D([], [], color="#555555", marker=shape, linestyle="none", markerfacecolor="white", label=series.name)
-        for series, shape in zip(settings.classical(), ("*", "h", "p", "8"), strict=False)
+        Line2D(
+            [],
+            [],
+            color="#555555",
+            marker=shape,
+            linestyle="none",
+            markerfacecolor="white",
+            label=baseline_label(series),
+        )
+        for series, shape in zip(settings.classical(), itertools.cycle(_BASELINE_MARKERS), strict=False)
     ]
     ax.legend(
         handles=handles,
@@ -154,24 +206,16 @@ def plot_changes(settings: HumanSettings, levels: Levels, title: str) -> Figure:
         ax.axhline(0, color=FAINT, linewidth=1)
         ax.axvline(0, color=FAINT, linewidth=1)
         ax.axvline(-settings.tolerated_db, color=FAINT, linewidth=1, linestyle=":")
+        drawn = []
         for index, (name, chosen) in enumerate(curves.items()):
-            points = [
-                (
-                    change(settings, lines, knob.label, "psnr_db"),
-                    change(settings, lines, knob.label, "perceptual"),
-                    knob,
-                )
-                for knob in chosen
-            ]
-            points = [point for point in points if point[0].known and point[1].known]
             color, shape = PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)]
-            xs, ys = [x.mean for x, _, _ in points], [y.mean for _, y, _ in points]
-            ax.plot(xs, ys, "-", color=color, linewidth=1.2, alpha=0.8)
-            ax.plot(xs, ys, shape, color=color, markersize=5, label=name)
-            for x, y, knob in points:
-                _cross(ax, x, y, color)
-                _beside(ax, x, y, knob.mark if knob.value is not None else "", color)
-        ax.plot(0, 0, "X", color=INK, markersize=7, label="mmse")
+            points = _points(lines, chosen, partial(change, settings, lines), "psnr_db")
+            _draw_curve(ax, points, color, shape, name)
+            drawn.append((points, color))
+        ax.plot(0, 0, "o", color=INK, markersize=11, markerfacecolor="none", markeredgewidth=1.4, label=ANCHOR)
+        ax.margins(0.12)
+        for index, (points, color) in enumerate(drawn):
+            _name_points(ax, points, color, index + 1)
         annotate(
             ax,
             title=f"{title}, {_level_name(esn0_db)}",
@@ -194,11 +238,14 @@ def plot_strip(out: RunDirectory, settings: HumanSettings, line: Line) -> Figure
     shown = {"sent": load_picture(sent)}
     names = [(knob.label, f"{DIRECT}/{line['trial']}", knob.label) for knob in knobs(settings)]
     names += [(series.name, f"{series.name}/{line['trial']}", CLASSICAL) for series in settings.classical()]
+    said = {series.name: baseline_label(series) for series in settings.classical()}
     for name, transmission, decoder in names:
         picture = kept_picture(out, transmission, decoder)
         if picture is None:
-            shown[f"{name}\nnot received"] = np.full_like(shown["sent"], 0.5)
+            shown[f"{said.get(name, name)}\nnothing received"] = np.full_like(shown["sent"], 0.5)
         else:
             figures = line["decoders"][name]
-            shown[f"{name}\n{figures['psnr_db']:.2f} dB, perceptual {figures['perceptual']:.2f}"] = picture
+            shown[f"{said.get(name, name)}\n{figures['psnr_db']:.2f} dB, perceptual {figures['perceptual']:.2f}"] = (
+                picture
+            )
     return plot_picture_row(shown, columns=4)

@@ -36,7 +36,8 @@ _TEXT = (
     f"wrong one. {MARK} read from the task vector, which holds features of {CLASSIFIER}: the judge is another network, "
     "with which it shares no weight. Bars are Wilson's 95 % intervals over pictures and repetitions; parts of the same "
     "photograph and repetitions of it are no independent pictures, so the true uncertainty is larger. The dashed line "
-    "is the classifier on the sent pictures themselves. Curves are moved apart a little along the abscissa."
+    "is the classifier on the sent pictures themselves. Curves are moved apart a little along the abscissa. At the "
+    "least bandwidth a vector leaves no room for a picture beside it; a baseline that does not fit gives no answer."
 )
 _PANEL_IN, _LEGEND_PT = 3.6, 8.5
 
@@ -73,7 +74,7 @@ def plot_agreement(settings: MachineSettings, trials: Sequence[Line], axis: str)
     keys = list(dict.fromkeys(key[over_bandwidth] for key in points))
     columns = min(len(keys), 3)
     rows = -(-len(keys) // columns)
-    figure, axes = new_figure(0.8 + _PANEL_IN * columns, 1.0 + 3.0 * rows, rows, columns)
+    figure, axes = new_figure(1.8 + _PANEL_IN * columns, 1.0 + 3.0 * rows, rows, columns)
     for ax in axes[len(keys) :]:
         ax.set_visible(False)
     for ax, key in zip(axes, keys, strict=False):
@@ -87,7 +88,7 @@ def plot_agreement(settings: MachineSettings, trials: Sequence[Line], axis: str)
         annotate(ax, title=title, x=x, y="top-1 agreement  ↑" if ax in axes[::columns] else "")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False, fontsize=_LEGEND_PT,
+        handles, labels, loc="outside lower center", ncols=1 + columns, frameon=False, fontsize=_LEGEND_PT,
         labelcolor=INK,
     )  # fmt: skip
     return figure
@@ -112,7 +113,7 @@ def _draw(
         placed.sort(key=lambda item: item[0])
         bars = [[share.value - share.low for _, share in placed], [share.high - share.value for _, share in placed]]
         ax.errorbar(
-            [x for x, _ in placed], [share.value for _, share in placed], yerr=bars, label=label_of(method),
+            [x for x, _ in placed], [share.value for _, share in placed], yerr=bars, label=label_of(settings, method),
             color=PALETTE[index % len(PALETTE)], marker=MARKERS[index % len(MARKERS)], markersize=4.5, linewidth=1.5,
             elinewidth=0.8, capsize=2,
         )  # fmt: skip

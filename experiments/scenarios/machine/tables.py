@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from ...campaign.study import Line
 from ...reports.page import Table
 from ...reports.wording import decimal
-from ..points.planning import where
+from ..points.planning import baseline_label, where
 from .settings import MachineSettings
 
 __all__ = ["Share", "ceiling", "headline", "method_names", "methods_table", "pictures_table", "share_of", "wilson"]
@@ -54,7 +54,7 @@ def method_names(settings: MachineSettings) -> tuple[str, ...]:
     return (*settings.methods, *(series.name for series in settings.classical()))
 
 
-def label_of(method: str) -> str:
+def label_of(settings: MachineSettings, method: str) -> str:
     """A method in a legend, marked where a task vector answers."""
     texts = {
         "mmse": "picture, mmse",
@@ -62,7 +62,8 @@ def label_of(method: str) -> str:
         "vector": "task vector",
         "both": "vector and picture",
     }
-    return texts.get(method, method) + (f" {MARK}" if method in ("vector", "both") else "")
+    texts |= {series.name: baseline_label(series) for series in settings.classical()}
+    return texts[method] + (f" {MARK}" if method in ("vector", "both") else "")
 
 
 def share_of(lines: Sequence[Line], method: str, key: str = "agrees") -> Share:
@@ -121,7 +122,7 @@ def methods_table(settings: MachineSettings, trials: Sequence[Line]) -> Table:
             known = [value for value in psnr if value is not None]
             rows.append(
                 (
-                    label_of(method),
+                    label_of(settings, method),
                     f"1/{cbr}",
                     f"{bandwidth(lines, method):.5f}",
                     "own" if esn0_db is None else f"{esn0_db:g}",
@@ -158,7 +159,7 @@ def wanted_table(settings: MachineSettings, trials: Sequence[Line]) -> Table:
             for item in found
             if item["method"] == method and item["esn0_db"] == level
         ]
-        rows.append((label_of(method), *cells))
+        rows.append((label_of(settings, method), *cells))
     head = ("effective CBR needed", *("own" if level is None else f"{level:g} dB" for level in levels))
     return Table(head, tuple(rows))
 
@@ -173,4 +174,4 @@ def pictures_table(settings: MachineSettings, trials: Sequence[Line]) -> Table:
         settled = "yes" if first["undistorted_agrees"] else "no"
         rows.append((picture.rpartition("/")[2], str(first["reference_class"]), settled, *shares))
     head = ("picture", "class by the judge", "classifier agrees as sent")
-    return Table((*head, *(label_of(method) for method in method_names(settings))), tuple(rows))
+    return Table((*head, *(label_of(settings, method) for method in method_names(settings))), tuple(rows))

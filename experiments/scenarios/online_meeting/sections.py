@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,25 +78,36 @@ def _curves(
         }
         if not any(np.isfinite(each).any() for levels in values.values() for each in levels.values()):
             continue
-        curves = {series: Curve.of_trials(levels) for series, levels in values.items()}
+        most = 1.0 if metric == "faces_found" else np.inf
+        curves = {series: _within(Curve.of_trials(levels), most) for series, levels in values.items()}
         figure = plot_curves(curves, metric=unit, better=better, title=heading, x=label)
         images.append(_saved(figure, folder / f"{name}.{metric}.png", f"{unit} over {label}"))
     return images
 
 
-def _saved(figure: Figure, path: Path, title: str) -> Image:
+def _within(curve: Curve, most: float) -> Curve:
+    """The same with a band that ends where the metric does; few repetitions have normal bands beyond that."""
+    if curve.low is None or curve.high is None:
+        return curve
+    return replace(curve, low=np.maximum(curve.low, 0), high=np.minimum(curve.high, most))
+
+
+def _saved(figure: Figure, path: Path, title: str, *, drawing: bool = True) -> Image:
     save_figure(figure, path)
-    save_figure(figure, path.with_suffix(".svg"))
+    if drawing:
+        save_figure(figure, path.with_suffix(".svg"))
     return Image(title, path, (), wide=True)
 
 
 def _strips(folder: Path, pictures: Path, settings: MeetingSettings, trials: Sequence[Line]) -> list[Image]:
-    """One strip for each bandwidth and Es/N0: a row per series, the filmed frames above."""
+    """A row per series, the filmed frames above: the middle bandwidth, at the lowest, middle and highest Es/N0."""
     images = []
-    shown = [line for line in trials if line["repetition"] == 0]
+    cbr = sorted(settings.cbr)[len(settings.cbr) // 2]
+    shown = [line for line in trials if line["repetition"] == 0 and line["cbr_inverse"] == cbr]
     indices = kept_frames(settings.frames)
-    cells = grouped(shown, lambda line: (int(line["cbr_inverse"]), line["requested_esn0_db"]))
-    for (cbr, level), lines in cells.items():
+    cells = list(grouped(shown, lambda line: line["requested_esn0_db"]).items())
+    for place in sorted({0, len(cells) // 2, len(cells) - 1}) if cells else ():
+        level, lines = cells[place]
         rows: dict[str, np.ndarray] = {}
         for name, owner in (("filmed", "filmed"), *((str(line["series"]), str(line["trial"])) for line in lines)):
             for index in indices:
@@ -107,7 +119,8 @@ def _strips(folder: Path, pictures: Path, settings: MeetingSettings, trials: Seq
             continue
         heading = f"CBR 1/{cbr}" if level is None else f"CBR 1/{cbr}, {level:g} dB"
         name = heading.replace("/", "-").replace(", ", ".").replace(" ", "")
-        images.append(_saved(plot_picture_row(rows, columns=len(indices)), folder / f"frames.{name}.png", heading))
+        figure = plot_picture_row(rows, columns=len(indices))
+        images.append(_saved(figure, folder / f"frames.{name}.png", heading, drawing=False))
     return images
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sdr_gsc.phy.coding.mcs import mcs
+
 from ...campaign.study import Line, Trial
 from ...sweeps.planning import plan
+from ...sweeps.settings import SeriesSettings
 from .settings import PointSettings
 
-__all__ = ["plan_points", "point_of", "transmissions_of", "where"]
+__all__ = ["baseline_label", "plan_points", "point_of", "transmissions_of", "where"]
 
 
 def plan_points(settings: PointSettings) -> tuple[Trial, ...]:
@@ -56,3 +59,8 @@ def where(lines: Sequence[Line]) -> dict[tuple[int, float | None], list[Line]]:
     for line in lines:
         found.setdefault((int(line["cbr_inverse"]), line["requested_esn0_db"]), []).append(line)
     return dict(sorted(found.items(), key=lambda item: (item[0][0], item[0][1] is not None, item[0][1] or 0.0)))
+
+
+def baseline_label(series: SeriesSettings) -> str:
+    """A classical curve as people call it, such as ``classical, QPSK 1/2``."""
+    return f"classical, {mcs(int(series.further['mcs'])).name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdr_gsc.errors import PictureError
+from sdr_gsc.errors import PictureError, SettingsError
 from sdr_gsc.seeding import TrialSeeds
 
 from ...campaign.run_directory import RunDirectory
@@ -45,21 +45,25 @@ class PointReceiving(Receiving):
 def run_point(point: Trial, settings: PointSettings, sending: Sending, receiving: Receiving) -> Line:
     """Send the picture in every way, and put the lines of its transmissions under the name of their curves.
 
-    A baseline whose smallest picture file does not fit the air samples is not sent: its line says why in
-    ``does_not_fit``, and nothing is received.
+    A baseline whose smallest picture file, or one block of whose code, does not fit the air samples is not sent: its
+    line says why in ``does_not_fit``, and nothing is received.
 
     Raises:
         PictureError: the picture itself cannot be sent.
+        SettingsError: see `prepare`.
     """
     main, *others = transmissions_of(settings, point)
     lines: dict[str, Line] = {str(main.values["series"]): receiving(main, sending(main))}
     first = lines[str(main.values["series"])]
+    baselines = {series.name for series in settings.classical()}
     for transmission in others:
         name = str(transmission.values["series"])
         try:
             aired = sending(transmission)
-        except PictureError as error:
-            # The main one took the same picture, so it is the bandwidth that is too small.
+        except (PictureError, SettingsError) as error:
+            if name not in baselines:
+                raise
+            # The main one took the same picture over the same radio, so it is the bandwidth that is too small.
             lines[name] = _not_sent(first, str(error))
         else:
             lines[name] = receiving(transmission, aired)

@@ -28,10 +28,10 @@ class Packed:
 
 
 def pack(head: int, packets: Sequence[bytes]) -> bytes:
-    """Packets behind each other.
+    r"""Packets behind each other.
 
     >>> pack(1, [b"abc", b"", b"de"])
-    b'\\x01\\x03\\x00\\x02abcde'
+    b'\x01\x03\x00\x02abcde'
     """
     return b"".join((bytes([head]), *(_leb128(len(packet)) for packet in packets), *packets))
 

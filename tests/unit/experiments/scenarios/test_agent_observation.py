@@ -48,7 +48,7 @@ def test_without_noise_only_the_quantizer_is_left(symbols):
         error = rows @ belief.mean - rows @ direction_of(seen)
         if 2 * symbols % 3 == 0:
             assert np.abs(error).max() <= step / 2 * np.sqrt(3) + 0.01
-        # Orthonormal rows keep the error's length, at most sqrt(3) times that of a value; the prior shrinks next to nothing.
+        # Orthonormal rows keep the error's length, at most sqrt(3) times that of a value.
         assert np.abs(belief.mean - direction_of(seen)).max() < np.sqrt(3) * step / 2 + 0.01
         assert np.all(np.diagonal(belief.covariance) < 1.01 * code.distortion)
 
@@ -70,7 +70,7 @@ def test_the_belief_is_the_linear_estimate_of_the_vector_code():
         variance[generator.random(symbols) < 0.3] = np.inf
         seen = observations(1, symbols)[0]
         received = noisy(code.points(seen, 3), 0.3, generator)
-        values = received.view(np.float32) * np.float32(np.sqrt(2)) - code._dither(3)
+        values = received.view(np.float32) * np.float32(np.sqrt(2)) - code.dither(3)
         known = code.vector_code.estimate(values, np.repeat(variance, 2), code.distortion)
         found = code.belief(received, variance, 3)
         np.testing.assert_allclose(found.mean, known.mean, atol=1e-9)

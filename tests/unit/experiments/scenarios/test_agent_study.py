@@ -201,7 +201,10 @@ def test_shortfalls_name_who_is_no_better_than_chance():
         methods = {name: {"return": value} for name, value in returns.items()}
         return {"cell": "c", "values": {"study": "single", "esn0_db": level}, "methods": methods}
 
-    good = [line(3.0, expert=-150.0, policy=-900.0, random=-800.0), line(9.0, expert=-150.0, policy=-200.0, random=-900.0)]
+    good = [
+        line(3.0, expert=-150.0, policy=-900.0, random=-800.0),
+        line(9.0, expert=-150.0, policy=-200.0, random=-900.0),
+    ]
     assert shortfalls(good) == []
     assert shortfalls([]) == []
     bad = [line(9.0, expert=-900.0, policy=-950.0, random=-900.0)]

@@ -204,15 +204,14 @@ def test_a_trial_tells_what_was_sent_and_what_was_seen(lines: tuple[Any, Any, li
 
 def test_the_report_shows_curves_frames_and_stages(lines: tuple[RunDirectory, MeetingStudy, list[Any]]) -> None:
     out, study, found = lines
-    sections = study.sections(out, found[:2])
+    several = MeetingStudy(study.settings.model_copy(update={"cbr": (48, 96)}))
+    sections = several.sections(out, [*found[:2], *(line | {"cbr_inverse": 96} for line in found[:2])])
     assert [section.title for section in sections] == ["Curves", "Frames", "Frame by frame", "Stages", "Means"]
+    # Four metrics over Es/N0 at each of two bandwidths, and over bandwidth at one Es/N0; frames at that one.
+    assert [len(section.blocks) for section in sections] == [4 * 3, 1, 1, 1, 1]
     assert "updates+adapted" in render(Page("meeting", (), sections))
     assert set(study.summary(found[:2])["series"]) == {"updates+adapted", "h264-mcs0"}
     assert study.shortfalls(found) == []
-    several = MeetingStudy(study.settings.model_copy(update={"cbr": (48, 96)}))
-    curves = several.sections(out, [*found[:2], *(line | {"cbr_inverse": 96} for line in found[:2])])[0]
-    # Four metrics over Es/N0 at each of two bandwidths, and over bandwidth at one Es/N0.
-    assert len(curves.blocks) == 4 * 3
     faceless = [line | {"faces_sent": 0} for line in found]
     assert "no face" in study.shortfalls(faceless)[0]
     assert study.sections(out, []) == []

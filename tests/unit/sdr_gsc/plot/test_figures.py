@@ -167,11 +167,12 @@ def test_uncertainty_and_true_error_share_one_scale():
     assert png_bytes(plot_uncertainty(np.zeros((8, 8), np.float32)))
 
 
-def test_curve_of_trials_is_mean_and_normal_band():
+def test_curve_of_trials_is_mean_and_students_band():
     curve = Curve.of_trials({10.0: np.array([1.0, 3.0]), 0.0: np.array([2.0, np.nan]), 5.0: np.array([])})
     np.testing.assert_array_equal(curve.esn0_db, [0, 5, 10])
     np.testing.assert_array_equal(curve.value, [2, np.nan, 2])
-    half = 1.96 * math.sqrt(2) / math.sqrt(2)
+    # With one degree of freedom Student is Cauchy: t = tan(0.475 pi), and s / sqrt(n) = 1 here.
+    half = math.tan(0.475 * math.pi)
     np.testing.assert_allclose(curve.high - curve.value, [np.nan, np.nan, half])
     np.testing.assert_allclose(curve.value - curve.low, [np.nan, np.nan, half])
 
