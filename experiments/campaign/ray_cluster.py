@@ -13,11 +13,9 @@ from sdr_gsc.errors import SdrGscError, SettingsError
 
 from .local import default_workers
 
-__all__ = ["ClusterError", "connected"]
+__all__ = ["ClusterError", "connected", "loopback_allowed"]
 
-# Ray takes 127.0.0.1 for a mistake, and listens at the machine's address in the network instead; any other address of
-# the loopback interface it believes.
-_LOOPBACK = "127.0.0.2"
+_LOOPBACK = "127.0.0.1"
 _ANSWER_S = 5.0
 # A head speaks HTTP/2, and greets whoever opens a connection with its settings (RFC 9113, 3.4 and 4.1).
 _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -50,22 +48,23 @@ def connected(address: str | None, resources: Mapping[str, float]) -> Iterator[s
 
     if ray.is_initialized():
         raise ClusterError("this process is connected to a Ray cluster already; call ray.shutdown() first")
-    found = None if address is None else _answering(address)
+    found = f"{_LOOPBACK}:0" if address is None else _answering(address)
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     # Ray replaces the handler that lets radios fall silent and the terminal be restored.
     on_term = signal.getsignal(signal.SIGTERM)
     try:
-        if found is None:
-            here = {"num_cpus": default_workers(), "resources": dict(resources), "_node_ip_address": _LOOPBACK}
-            ray.init("local", **here, **quiet)
-        else:
-            ray.init(found, **quiet)
+        with loopback_allowed(found.startswith(f"{_LOOPBACK}:")):
+            if address is None:
+                here = {"num_cpus": default_workers(), "resources": dict(resources), "_node_ip_address": _LOOPBACK}
+                ray.init("local", **here, **quiet)
+            else:
+                ray.init(found, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         cause = " ".join(str(error).split())
-        if found is None:
+        if address is None:
             raise ClusterError(f"Ray cannot start on this machine: {cause}") from error
         raise ClusterError(
-            f"Ray answers at {found}, but lets this machine not in: {cause} The machine must be a node, with the same "
+            f"Ray answers at {address}, but lets this machine not in: {cause} The machine must be a node, with the same "
             f"versions of Python and Ray: ray start --address={found} --num-cpus=0"
         ) from error
     _silence()
@@ -74,6 +73,22 @@ def connected(address: str | None, resources: Mapping[str, float]) -> Iterator[s
     finally:
         ray.shutdown()
         signal.signal(signal.SIGTERM, on_term)
+
+
+@contextmanager
+def loopback_allowed(allowed: bool = True) -> Iterator[None]:
+    """Have Ray believe 127.0.0.1, and listen nowhere else.
+
+    Ray takes it for a mistake, replaces it by the machine's address in the network, and then listens at all addresses.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = before and not allowed
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def _silence() -> None:
@@ -99,19 +114,30 @@ def _answering(address: str) -> str:
             "ray start --address=HOST:6379 --num-cpus=0, then --address HOST:6379"
         )
     try:
+        # A cluster of this machine listens at its address in the network, or at 127.0.0.1 alone.
+        with loopback_allowed():
+            plain = str(canonicalize_bootstrap_address_or_die(address))
         found = str(canonicalize_bootstrap_address_or_die(address))
-        host, _, port = found.rpartition(":")
-        number = int(port)
+        places = [(place, *_split(place)) for place in dict.fromkeys((found, plain))]
     except ConnectionError as error:
         raise ClusterError(f"Ray does not answer at {address}: none was started on this machine; {remedy}") from error
     except (ValueError, OSError) as error:
         raise SettingsError(f"--address is {address!r}; needed HOST:PORT of a Ray cluster, or auto") from error
-    try:
-        with socket.create_connection((host.strip("[]"), number), timeout=_ANSWER_S) as line:
-            line.sendall(_HELLO)
-            answer = line.recv(_FRAME_HEAD, socket.MSG_WAITALL)
-    except (OSError, OverflowError) as error:
-        raise ClusterError(f"Ray does not answer at {address} ({error}); {remedy}") from error
-    if len(answer) < _FRAME_HEAD or answer[3] != _SETTINGS:
-        raise ClusterError(f"what answers at {address} is not Ray; {remedy}")
-    return found
+    cause = ""
+    for place, host, port in places:
+        try:
+            with socket.create_connection((host, port), timeout=_ANSWER_S) as line:
+                line.sendall(_HELLO)
+                answer = line.recv(_FRAME_HEAD, socket.MSG_WAITALL)
+        except (OSError, OverflowError) as error:
+            cause = str(error)
+            continue
+        if len(answer) == _FRAME_HEAD and answer[3] == _SETTINGS:
+            return place
+        cause = "what answers is not Ray"
+    raise ClusterError(f"Ray does not answer at {address} ({cause}); {remedy}")
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,4 +1,4 @@
-"""What a trial costs the driver of a Ray cluster, whatever the trial does: ``python -m experiments.campaign.ray_cost``."""
+"""What a trial costs the driver of a Ray cluster when it does nothing: ``python -m experiments.campaign.ray_cost``."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from experiments.campaign.inline import InlineEngine
-from experiments.campaign.ray_cluster import ClusterError
+from experiments.campaign.ray_cluster import ClusterError, loopback_allowed
 from experiments.campaign.ray_engine import RayEngine
 from experiments.campaign.ray_resources import resource_of
 from experiments.campaign.run_directory import RunDirectory
@@ -35,8 +35,7 @@ pytestmark = [
 ]
 
 ONE, OTHER = "radio:usrp:type=b200,serial=1", "radio:pluto:ip:192.168.2.1"
-# Ray replaces 127.0.0.1 by the machine's address in its network.
-LOOPBACK = "127.0.0.2"
+LOOPBACK = "127.0.0.1"
 MEMORY = 80 * 2**20
 
 
@@ -72,14 +71,13 @@ def cluster(tmp_path_factory):
     inherited = {"RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": str(tmp_path_factory.mktemp("nodes"))}
     environment = {name: os.environ.get(name) for name in inherited}
     os.environ.update(inherited)
-    found = Cluster(
-        initialize_head=True,
-        head_node_args=node(num_cpus=0, resources=radios, _system_config=quick),
-        shutdown_at_exit=True,
-    )
+    with loopback_allowed():
+        head = node(num_cpus=0, resources=radios, _system_config=quick)
+        found = Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=True)
     session = Path(found.head_node.get_session_dir_path()).name.encode()
     try:
-        found.add_node(**node(num_cpus=1))
+        with loopback_allowed():
+            found.add_node(**node(num_cpus=1))
         yield found
     finally:
         ray.shutdown()
@@ -178,7 +176,12 @@ def test_a_sweep_whose_decoder_node_dies_ends_with_the_lines_of_a_single_process
 
     out = RunDirectory.create(tmp_path / "ray", settings)
     engine = Watched(out, settings, study, cluster.address)
-    engine.replace = lambda: cluster.add_node(**node(num_cpus=1))
+
+    def replace():
+        with loopback_allowed():
+            cluster.add_node(**node(num_cpus=1))
+
+    engine.replace = replace
     run_campaign(out, settings, study, lambda: engine)
 
     assert mark.exists()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...campaign.run_directory import RunDirectory
 from ...campaign.study import Line, RunTrial, Trial
 from .planning import plan
 from .settings import AgentSettings
 
 if TYPE_CHECKING:
+    from ...campaign.run_directory import RunDirectory
     from ...reports.page import Section
 
 __all__ = ["AgentStudy"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,15 +13,13 @@ from matplotlib.lines import Line2D
 
 from sdr_gsc.plot.pictures import plot_picture_row
 from sdr_gsc.plot.style import FAINT, INK, MARKERS, PALETTE, annotate, new_figure
-from sdr_gsc.semantic.picture import load_picture
 
 from ...campaign.run_directory import RunDirectory
 from ...campaign.study import Line
-from ...procedures.keeping import kept_picture
-from ...procedures.transmission import CLASSICAL
 from ..points.planning import baseline_label
+from .frechet import kept_by_setting, sent_picture
 from .knobs import ANCHOR, Knob, knobs
-from .settings import DIRECT, HumanSettings
+from .settings import HumanSettings
 from .tables import Band, change, level
 
 __all__ = ["plot_changes", "plot_plane", "plot_strip"]
@@ -231,21 +228,16 @@ def plot_changes(settings: HumanSettings, levels: Levels, title: str) -> Figure:
 
 def plot_strip(out: RunDirectory, settings: HumanSettings, line: Line) -> Figure | None:
     """The sent picture, every setting of the knob, and the baselines, with their figures; None without pictures."""
-    stem = Path(str(line["picture"])).stem
-    sent = next(iter(sorted((out.path / "pictures").glob(f"sent.{stem}.*.png"))), None)
+    sent = sent_picture(out, line)
     if sent is None:
         return None
-    shown = {"sent": load_picture(sent)}
-    names = [(knob.label, f"{DIRECT}/{line['trial']}", knob.label) for knob in knobs(settings)]
-    names += [(series.name, f"{series.name}/{line['trial']}", CLASSICAL) for series in settings.classical()]
+    shown = {"sent": sent}
     said = {series.name: baseline_label(series) for series in settings.classical()}
-    for name, transmission, decoder in names:
-        picture = kept_picture(out, transmission, decoder)
+    for name, picture in kept_by_setting(out, settings, line).items():
         if picture is None:
-            shown[f"{said.get(name, name)}\nnothing received"] = np.full_like(shown["sent"], 0.5)
+            shown[f"{said.get(name, name)}\nnothing received"] = np.full_like(sent, 0.5)
         else:
             figures = line["decoders"][name]
-            shown[f"{said.get(name, name)}\n{figures['psnr_db']:.2f} dB, perceptual {figures['perceptual']:.2f}"] = (
-                picture
-            )
+            caption = f"{figures['psnr_db']:.2f} dB, perceptual {figures['perceptual']:.2f}"
+            shown[f"{said.get(name, name)}\n{caption}"] = picture
     return plot_picture_row(shown, columns=4)

@@ -11,9 +11,10 @@ from sdr_gsc.plot.style import save_figure
 
 from ...campaign.run_directory import RunDirectory
 from ...campaign.study import Line
-from ...reports.page import Image, Section, Table
+from ...reports.page import Facts, Image, Section, Table
 from ..points.planning import where
 from .figures import plot_changes, plot_plane, plot_strip
+from .frechet import frechet_table
 from .settings import HumanSettings
 from .tables import METRICS, headline, means_table, place, verdict
 
@@ -27,7 +28,11 @@ _CHANGES = (
     "The same points as differences from mmse at the same picture, channel and noise; the dotted line is the tolerated "
     "loss. Bars hold the mean over pictures and repetitions with 95 % confidence (bootstrap)."
 )
-_STRIP = "One picture as it was sent, through every setting of the knob, and as the baseline delivered it."
+_STRIP = (
+    "Pictures as they were sent, through every setting of the knob, and as the baseline delivered them, at the middle "
+    "Es/N0. The feature Fréchet distance asks whether patches of all of them together are distributed as those of the "
+    "sent photographs; from so few pictures it orders settings, and is no absolute figure."
+)
 
 
 def human_sections(out: RunDirectory, settings: HumanSettings, trials: Sequence[Line]) -> list[Section]:
@@ -55,29 +60,33 @@ def human_sections(out: RunDirectory, settings: HumanSettings, trials: Sequence[
         Section("What the knob changes", tuple(changes), _CHANGES),
         Section("In words", (Table(("what the knob does",), told),)),
     ]
-    strips = _strips(out, folder, settings, trials)
-    if strips:
-        sections.append(Section("Pictures", tuple(strips), _STRIP))
+    blocks = _pictures(out, folder, settings, trials)
+    if blocks:
+        sections.append(Section("Pictures", tuple(blocks), _STRIP))
     sections.append(Section("Means", (means_table(settings, trials),), folded=True))
     return sections
 
 
-def _strips(out: RunDirectory, folder: Path, settings: HumanSettings, trials: Sequence[Line]) -> list[Image]:
-    """At the middle Es/N0 of each bandwidth, the first repetition of every picture."""
-    images = []
+def _pictures(
+    out: RunDirectory, folder: Path, settings: HumanSettings, trials: Sequence[Line]
+) -> list[Image | Table | Facts]:
+    """At the middle Es/N0 of each bandwidth, the first repetition of every picture, and their Fréchet distances."""
+    blocks: list[Image | Table | Facts] = []
     points = where(trials)
     for cbr in dict.fromkeys(cbr for cbr, _ in points):
         levels = [esn0_db for rate, esn0_db in points if rate == cbr]
         esn0_db = levels[len(levels) // 2]
-        for line in points[cbr, esn0_db]:
-            if line["repetition"] != 0:
-                continue
+        first = [line for line in points[cbr, esn0_db] if line["repetition"] == 0]
+        for line in first:
             stem = Path(str(line["picture"])).stem
             figure = plot_strip(out, settings, line)
             if figure is not None:
                 title = f"{stem}, {place(cbr, esn0_db)}"
-                images.append(_saved(figure, folder / f"strip.cbr{cbr}.{stem}.png", title))
-    return images
+                blocks.append(_saved(figure, folder / f"strip.cbr{cbr}.{stem}.png", title))
+        table = frechet_table(out, settings, first, place(cbr, esn0_db))
+        if table is not None:
+            blocks.append(table)
+    return blocks
 
 
 def _saved(figure: Figure, path: Path, title: str) -> Image:

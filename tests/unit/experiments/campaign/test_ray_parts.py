@@ -194,15 +194,15 @@ def refusal(address):
 
 def test_an_address_where_no_cluster_answers_is_told_soon():
     pytest.importorskip("ray", reason="pip install 'sdr-gsc[ray]'")
-    with socket.create_server(("127.0.0.2", 0)) as server:
-        address = f"127.0.0.2:{server.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
         assert "Ray does not answer" in str(refusal(address))  # it listens, and says nothing
     error = refusal(address)
     assert isinstance(error, ClusterError)
     assert str(error).startswith(f"Ray does not answer at {address} (")
     assert str(error).endswith("; start one with ray start --head, or leave out --address")
     assert "needed HOST:PORT" in str(refusal("somewhere"))
-    assert "not Ray's client" in str(refusal("ray://127.0.0.2:10001"))
+    assert "not Ray's client" in str(refusal("ray://127.0.0.1:10001"))
 
 
 def test_without_ray_the_package_is_named(monkeypatch):

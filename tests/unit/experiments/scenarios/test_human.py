@@ -4,11 +4,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from experiments.campaign.kinds import study_of
 from experiments.campaign.run_directory import RunDirectory
+from experiments.procedures.keeping import keep_pictures
+from experiments.procedures.transmission import Bench
+from experiments.scenarios.human.frechet import frechet_table
 from experiments.scenarios.human.knobs import knobs
 from experiments.scenarios.human.opening import RememberedBridge, open_knobs
 from experiments.scenarios.human.settings import HumanSettings
@@ -19,6 +23,7 @@ from experiments.settings_files import read_settings
 from sdr_gsc.diffusion.bridge import BridgeCondition
 from sdr_gsc.diffusion.consistency import ConsistencyDecoder
 from sdr_gsc.diffusion.refine import RefineDecoder
+from sdr_gsc.semantic.values import Reconstruction
 
 _CONFIG = Path(__file__).parents[4] / "experiments" / "configs" / "human.toml"
 
@@ -32,7 +37,7 @@ def _figures(psnr_db: float, perceptual: float) -> dict[str, object]:
 
 
 def _lines(settings: HumanSettings, gain: float) -> list[dict[str, object]]:
-    """Every point of a plan; realism r costs 0.4 r dB and brings `gain` r of perceptual distance; baselines are lost."""
+    """Every point of a plan: realism r costs 0.4 r dB and lowers the perceptual distance by `gain` r; baselines are lost."""
     lines = []
     for number, trial in enumerate(HumanStudy(settings).plan()):
         decoders: dict[str, object] = {}
@@ -180,15 +185,29 @@ def test_sections_and_summary_of_a_real_point(point) -> None:
     study = HumanStudy(settings)
     titles = [section.title for section in study.sections(out, [line])]
     assert "Pictures" in titles
+    table = frechet_table(out, settings, [line], "here")
+    assert table is None  # one patch of one small picture is no distribution
     (found,) = study.summary([line])["points"]
     assert found["perceptual_change_95"] == [None, None]  # one trial tells no interval
     assert study.shortfalls([line]) == []
 
 
+def test_the_frechet_distance_of_a_picture_that_came_through_whole_is_smallest(tmp_path: Path) -> None:
+    settings = _settings(realism=[1], decoders=["refine"], mcs=[0])
+    out = RunDirectory.create(tmp_path / "run", settings)
+    picture = np.random.default_rng(1).random((128, 128, 3)).astype(np.float32)
+    kept = {"mmse": Reconstruction(picture, "mmse", None, None, 0, {})}
+    kept["refine-realism1"] = Reconstruction(np.full_like(picture, 0.5), "refine", None, None, 0, {})
+    keep_pictures(out, "direct/p/0", picture, kept, sent_name="sent.p.128")
+    table = frechet_table(out, settings, [{"trial": "p/0", "picture": "p"}], "here")
+    assert table is not None
+    distances = {row[0]: row[1] for row in table.rows}
+    assert float(distances["mmse"]) < 0.01 < float(distances["refine-realism1"])
+    assert distances["classical, QPSK 1/2"] == "–"
+
+
 def test_remembering_changes_no_picture(point) -> None:
     settings, _, _ = point
-    from experiments.procedures.transmission import Bench
-
     opened = open_knobs(settings, Bench.open())
     first, last = opened["refine-realism0"], opened["refine-realism1"]
     assert isinstance(first, RefineDecoder)
