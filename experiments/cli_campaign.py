@@ -192,5 +192,7 @@ def _tell(directory: RunDirectory, settings: CampaignSettings, study: Study, rep
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
+        if any(isinstance(part, dict | list) for part in value.values()):
+            return "in the report, and with --json"
         return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -64,8 +64,8 @@ def connected(address: str | None, resources: Mapping[str, float]) -> Iterator[s
         if address is None:
             raise ClusterError(f"Ray cannot start on this machine: {cause}") from error
         raise ClusterError(
-            f"Ray answers at {address}, but lets this machine not in: {cause} The machine must be a node, with the same "
-            f"versions of Python and Ray: ray start --address={found} --num-cpus=0"
+            f"Ray answers at {address}, but lets this machine not in: {cause} The machine must be a node, with the "
+            f"same versions of Python and Ray: ray start --address={found} --num-cpus=0"
         ) from error
     _silence()
     try:

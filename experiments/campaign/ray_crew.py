@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import ray
-from ray.exceptions import RayError
+from typing import TYPE_CHECKING, Any
 
 from .engine import Failure
 from .ray_cluster import ClusterError
@@ -18,6 +16,9 @@ from .ray_shipping import Parcel
 from .ray_worker import TrialWorker
 from .study import Trial
 
+if TYPE_CHECKING:
+    from ray.exceptions import RayError
+
 __all__ = ["Crew", "Job", "Member", "brief"]
 
 #: A worker that dies before it has said anything is hired again after so long, and after so many the cause is not it.
@@ -25,7 +26,7 @@ _AGAIN_S, _STILLBORN = 1.0, 5
 _FAREWELL_S = 10.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """A trial on its way.
 
@@ -81,13 +82,19 @@ class Crew:
         parcel: what each is given at its greeting.
         address: of the cluster, for people.
         patience_s: how long something that was there, or is in use, is waited for.
+        on_gpu: models calculate on GPUs; a worker with models has one for itself.
     """
 
-    def __init__(self, parcel: Parcel, address: str, patience_s: float) -> None:
+    def __init__(self, parcel: Parcel, address: str, patience_s: float, *, on_gpu: bool = False) -> None:
+        import ray
+
         self.members: list[Member] = []
+        # Typed as anything: what its decorator makes of a class is beyond type checkers.
+        self._ray: Any = ray
         self._parcel = ray.put(parcel)
         self._address = address
         self._patience_s = patience_s
+        self._on_gpu = on_gpu
         root = Path(__file__).resolve().parents[2]
         # A source checkout is found by nodes that have it at the same place; the package where it is installed.
         self._environment = {
@@ -96,7 +103,7 @@ class Crew:
                 "PYTHONPATH": f"{root}{os.pathsep}${{PYTHONPATH}}",
             }
         }
-        self._class = ray.remote(TrialWorker)
+        self._class = self._ray.remote(TrialWorker)
         self._nodes: list[dict[str, Any]] = []
         self._looked_s = -1.0
         self._seen: set[tuple[str, ...]] = set()
@@ -108,7 +115,60 @@ class Crew:
         """Nodes of the cluster, not older than a second."""
         now = time.monotonic()
         if now - self._looked_s > 1.0 or self._looked_s < 0:
-            self._nodes, self._looked_s = list(ray.nodes()), now
+            self._nodes, self._looked_s = list(self._ray.nodes()), now
+        return self._nodes
+
+    def holders(self) -> int:
+        """Workers with models that the cluster can hold: one for each processor, or one for each GPU."""
+        resource = "GPU" if self._on_gpu else "CPU"
+        return int(sum(node["Resources"].get(resource, 0) for node in self.nodes() if node["Alive"]))
+
+    def idle(self) -> bool:
+        """Can be given a job."""
+        return self.ready and self.answer is None
+
+
+class Crew:
+    """Hires workers where there is something to do, and as many as the living nodes can hold.
+
+    Args:
+        parcel: what each is given at its greeting.
+        address: of the cluster, for people.
+        patience_s: how long something that was there, or is in use, is waited for.
+        on_gpu: models calculate on GPUs; a worker with models has one for itself.
+    """
+
+    def __init__(self, parcel: Parcel, address: str, patience_s: float, *, on_gpu: bool = False) -> None:
+        import ray
+
+        self.members: list[Member] = []
+        # Typed as anything: what its decorator makes of a class is beyond type checkers.
+        self._ray: Any = ray
+        self._parcel = ray.put(parcel)
+        self._address = address
+        self._patience_s = patience_s
+        self._on_gpu = on_gpu
+        root = Path(__file__).resolve().parents[2]
+        # A source checkout is found by nodes that have it at the same place; the package where it is installed.
+        self._environment = {
+            "env_vars": {
+                "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+                "PYTHONPATH": f"{root}{os.pathsep}${{PYTHONPATH}}",
+            }
+        }
+        self._class = self._ray.remote(TrialWorker)
+        self._nodes: list[dict[str, Any]] = []
+        self._looked_s = -1.0
+        self._seen: set[tuple[str, ...]] = set()
+        self._missing_since: dict[tuple[str, ...], float] = {}
+        self._stillborn = 0
+        self._stillborn_s = -_AGAIN_S
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Nodes of the cluster, not older than a second."""
+        now = time.monotonic()
+        if now - self._looked_s > 1.0 or self._looked_s < 0:
+            self._nodes, self._looked_s = list(self._ray.nodes()), now
         return self._nodes
 
     def _total(self, resource: str) -> float:
@@ -118,9 +178,13 @@ class Crew:
         """Workers with models that the cluster can hold: one for each GPU; where there is none, for each processor."""
         return int(self._total("GPU")) or int(self._total("CPU"))
 
-    def idle(self, needs: tuple[str, ...]) -> Member | None:
-        """A worker that can be given a job with these needs now."""
-        return next((member for member in self.members if member.idle and member.needs == needs), None)
+    def idle(self) -> dict[tuple[str, ...], list[Member]]:
+        """Workers that can be given a job now, by what they hold."""
+        found: dict[tuple[str, ...], list[Member]] = defaultdict(list)
+        for member in self.members:
+            if member.idle:
+                found[member.needs].append(member)
+        return found
 
     def hire(self, needs: tuple[str, ...], count: int) -> Failure | None:
         """See that somebody will take `count` jobs that wait; returns why nobody ever will, as far as can be told.
@@ -135,11 +199,9 @@ class Crew:
         there = [member for member in self.members if not member.needs]
         coming = sum(not member.ready for member in there)
         for _ in range(min(self.holders() - len(there), count - coming)):
-            gpu = {"num_gpus": 1} if self._total("GPU") else {}
-            self._hire((), num_cpus=1, **gpu)
+            self._hire((), num_cpus=1, num_gpus=int(self._on_gpu))
         if not there and not self.holders():
-            self._waited((), f"no node of the cluster at {self._address} has a processor for trials; add one: "
-                             f"ray start --address={self._address}")  # fmt: skip
+            self._waited((), self._no_place())
         self._give_up_on_pending(())
         return None
 
@@ -163,6 +225,13 @@ class Crew:
             # The radio is what bounds it: no processor is asked for, so that decoders cannot keep it from its node.
             self._hire(needs, num_cpus=0, resources={resource_of(need): 1 for need in needs})
         return None
+
+    def _no_place(self) -> str:
+        what, option = ("GPU", "--num-gpus=1") if self._on_gpu else ("processor", "--num-cpus=4")
+        return (
+            f"no node of the cluster at {self._address} has a {what} for trials; add one: "
+            f"ray start --address={self._address} {option}"
+        )
 
     def _not_one(self, needs: tuple[str, ...], count: int) -> str:
         wanted = ", ".join(needs)
@@ -230,19 +299,19 @@ class Crew:
         """End a worker; what it holds is free soon after."""
         self.members.remove(member)
         if member.idle:
-            ray.wait([member.actor.leave.remote()], timeout=1.0)
-        ray.kill(member.actor)
+            self._ray.wait([member.actor.leave.remote()], timeout=1.0)
+        self._ray.kill(member.actor)
 
     def close(self) -> None:
         """End all workers; one that is on the air comes to its end first, so that its radio falls silent."""
         sending = [member.answer for member in self.members if member.needs and member.job is not None]
         if sending:
-            ray.wait(sending, num_returns=len(sending), timeout=_FAREWELL_S, fetch_local=False)
+            self._ray.wait(sending, num_returns=len(sending), timeout=_FAREWELL_S, fetch_local=False)
         leaving = [member.actor.leave.remote() for member in self.members if member.ready]
         if leaving:
-            ray.wait(leaving, num_returns=len(leaving), timeout=1.0)
+            self._ray.wait(leaving, num_returns=len(leaving), timeout=1.0)
         for member in self.members:
-            ray.kill(member.actor)
+            self._ray.kill(member.actor)
         self.members.clear()
 
 

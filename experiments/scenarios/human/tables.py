@@ -22,6 +22,8 @@ __all__ = ["METRICS", "Band", "change", "headline", "level", "means_table", "pla
 
 #: Key in the trials, label with unit, digits.
 METRICS = (("psnr_db", "PSNR (dB)", 2), ("ms_ssim", "MS-SSIM", 4), ("perceptual", "perceptual distance", 3))
+#: Share of the perceptual distance below which a change is called small, however certain.
+_VISIBLE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +132,13 @@ def verdict(point: Line, tolerated_db: float) -> str:
         return f"At {at}, no setting within {tolerated_db:g} dB of mmse has a smaller perceptual distance than mmse."
     low, high = point["perceptual_change_95"]
     known = low is not None and high is not None
-    interval = f" (95 %: {low:+.2f} … {high:+.2f})" if known else " (one trial: no interval)"
-    sure = "" if known and high < 0 else "; this is no gain that can be told from chance"
+    interval = f" (95 %: {low:+.2g} … {high:+.2g})" if known else " (one trial: no interval)"
+    remark = "" if known and high < 0 else "; this is no gain that can be told from chance"
+    if not remark and abs(change_mean) < _VISIBLE * point[ANCHOR]["perceptual"]:
+        remark = f"; this is less than {_VISIBLE:.0%} of it".replace("%", " %")
     return (
-        f"At {at}, {best} changes the perceptual distance of mmse by {change_mean:+.2f}{interval} "
-        f"at {point['psnr_change_db']:+.2f} dB{sure}."
+        f"At {at}, {best} changes the perceptual distance of mmse by {change_mean:+.2g}{interval} "
+        f"at {point['psnr_change_db']:+.2f} dB{remark}."
     )
 
 

@@ -29,6 +29,8 @@ _NAMES = {
     "av1": "AV1",
 }
 _STAGES = ("encode", "air", "receive", "decode", "latency", "frames_per_s", "pipelined_frames_per_s", "exchange")
+#: Below so many objects a figure of detections says little.
+_FEW_DETECTIONS = 20
 _ABOUT = (
     "Truth is what the detector finds in the original frames, whether it is right about them or not: the figures say "
     "what the link keeps, not how good the detector is. Two boxes are the same object from an overlap of {iou:g} on. "
@@ -44,7 +46,7 @@ def road_sections(out: RunDirectory, settings: RoadSettings, trials: Sequence[Li
     sections = []
     images = _curves(out.folder("figures"), settings, trials)
     if images:
-        sections.append(Section("Detections kept", tuple(images), _ABOUT.format(iou=settings.detector.iou)))
+        sections.append(Section("Detections kept", tuple(images), _about(settings, trials)))
     sections.append(_pictures(out, settings, trials))
     sections.append(Section("All cells", (_table(settings, trials),), folded=True))
     sections.append(
@@ -58,6 +60,17 @@ def road_sections(out: RunDirectory, settings: RoadSettings, trials: Sequence[Li
         )
     )
     return sections
+
+
+def _about(settings: RoadSettings, trials: Sequence[Line]) -> str:
+    text = _ABOUT.format(iou=settings.detector.iou)
+    total = sum({line["first"]: line["detections"]["truth"] for line in trials}.values())
+    if total >= _FEW_DETECTIONS:
+        return text
+    return (
+        f"{text} The detector finds {total} objects in the originals of all groups; below {_FEW_DETECTIONS} one more "
+        "or less decides: choose other frames (first, frames), a lower threshold, or another detector."
+    )
 
 
 def _names(settings: RoadSettings) -> dict[str, str]:

@@ -37,7 +37,7 @@ def _figures(psnr_db: float, perceptual: float) -> dict[str, object]:
 
 
 def _lines(settings: HumanSettings, gain: float) -> list[dict[str, object]]:
-    """Every point of a plan: realism r costs 0.4 r dB and lowers the perceptual distance by `gain` r; baselines are lost."""
+    """Every point of a plan: realism r costs 0.4 r dB, and brings perception nearer by `gain` r; baselines are lost."""
     lines = []
     for number, trial in enumerate(HumanStudy(settings).plan()):
         decoders: dict[str, object] = {}
@@ -236,9 +236,17 @@ def test_the_headline_names_the_most_realistic_setting_within_the_tolerance() ->
     assert (found["best"], found["perceptual_change"]) == ("refine-realism0.5", pytest.approx(-0.25))
     assert "-0.25" in verdict(found, 0.3)
     assert "chance" not in verdict(found, 0.3)
+    assert "1 %" not in verdict(found, 0.3)
     assert found["baselines"]["classical-mcs0"] == {
         "psnr_db": 12.0, "ms_ssim": pytest.approx(0.2), "perceptual": 9.0, "received": 0,
     }  # fmt: skip
+
+
+def test_a_gain_that_is_certain_but_tiny_is_called_tiny() -> None:
+    settings = _settings(realism=[1], decoders=["refine"])
+    (found,) = headline(settings, _lines(settings, gain=0.001))
+    assert found["best"] == "refine-realism1"
+    assert "less than 1 %" in verdict(found, settings.tolerated_db)
 
 
 def test_a_knob_that_makes_things_worse_is_said_to() -> None:
