@@ -195,4 +195,6 @@ def _plain(value: object) -> str:
         if any(isinstance(part, dict | list) for part in value.values()):
             return "in the report, and with --json"
         return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    if isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
+        return "in the report, and with --json"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -62,4 +62,4 @@ class EngineChoice:
         if self.workers is not None and self.workers < 0:
             raise SettingsError(f"--workers is {self.workers}; needed 0 or more")
         count = self.workers or default_workers()
-        return lambda: LocalEngine(out, count)
+        return lambda: LocalEngine(out, count, settings.trial_limit_s)

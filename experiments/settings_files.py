@@ -18,7 +18,7 @@ from .scenarios.online_meeting.settings import MeetingSettings
 from .scenarios.road_monitoring.settings import RoadSettings
 from .sweeps.settings import SweepSettings
 
-__all__ = ["AnySettings", "read_settings", "write_settings"]
+__all__ = ["AnySettings", "read_settings", "toml_of", "write_settings"]
 
 AnySettings = SendSettings | DemoSettings | CampaignSettings
 _KINDS: dict[str, type[SendSettings] | type[DemoSettings] | type[CampaignSettings]] = {
@@ -53,6 +53,11 @@ def read_settings(path: Path) -> AnySettings:
 
 def write_settings(path: Path, settings: StrictSettings) -> None:
     """Write settings as TOML that `read_settings` reads back to the same value."""
+    path.write_text(toml_of(settings), "utf-8")
+
+
+def toml_of(settings: StrictSettings) -> str:
+    """Settings as TOML."""
     import tomlkit  # only runs write settings
 
-    path.write_text(tomlkit.dumps(settings.model_dump(mode="json", exclude_none=True)), "utf-8")
+    return tomlkit.dumps(settings.model_dump(mode="json", exclude_none=True))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 
 from .engine import Outcome
 from .failing import failure_of
+from .lines import plain_json
 from .run_directory import RunDirectory
 from .study import RunTrial, Study, Trial
 
@@ -14,6 +17,8 @@ __all__ = ["InlineEngine"]
 
 class InlineEngine:
     """No worker; see `Engine`. What kills a trial here kills the run, which can be resumed.
+
+    Networks compute with as many threads as in a worker process, since that may change the last bits of a figure.
 
     Args:
         study: what runs.
@@ -25,12 +30,15 @@ class InlineEngine:
         self._out = out
         self._run: RunTrial | None = None
         self._trial: Trial | None = None
+        self._threads: int | None = None
 
     def __enter__(self) -> InlineEngine:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._run = None
+        if self._threads is not None:
+            sys.modules["torch"].set_num_threads(self._threads)
 
     def free(self) -> int:
         """See `Engine.free`."""
@@ -48,6 +56,14 @@ class InlineEngine:
         try:
             if self._run is None:
                 self._run = self._study.open(self._out)
-            return (Outcome(trial, self._run(trial)),)
+                self._compute_like_a_worker()
+            return (Outcome(trial, plain_json(self._run(trial))),)
         except Exception as error:  # whatever a trial does costs that trial alone
             return (Outcome(trial, failure=failure_of(error)),)
+
+    def _compute_like_a_worker(self) -> None:
+        # Studies that need no networks do not load torch, and are not made to.
+        torch = sys.modules.get("torch")
+        if torch is not None and self._threads is None and "OMP_NUM_THREADS" not in os.environ:
+            self._threads = torch.get_num_threads()
+            torch.set_num_threads(1)

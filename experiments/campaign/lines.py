@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["lasting", "leaves"]
+__all__ = ["lasting", "leaves", "plain_json"]
 
 #: Keys of wall-clock figures, at any depth.
 _PASSING = frozenset({"timings_s", "elapsed_s"})
@@ -20,6 +21,17 @@ def lasting(value: object) -> Any:  # noqa: ANN401 (JSON in, JSON out)
     if isinstance(value, Mapping):
         return {key: lasting(part) for key, part in value.items() if key not in _PASSING}
     return [lasting(part) for part in value] if isinstance(value, list) else value
+
+
+def plain_json(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line as it comes back from disk, so that it is the same in whichever process its trial ran.
+
+    Raises:
+        ValueError: a number that JSON lacks, such as NaN.
+        TypeError: something that is no JSON, such as an array.
+    """
+    found: dict[str, Any] = json.loads(json.dumps(line, allow_nan=False))
+    return found
 
 
 def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -6,8 +6,10 @@ import importlib.util
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from sdr_gsc.errors import SdrGscError, SettingsError
 
@@ -46,33 +48,44 @@ def connected(address: str | None, resources: Mapping[str, float]) -> Iterator[s
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
+    # Of its options, some that are needed here are not declared.
+    begin: Any = ray.init
     if ray.is_initialized():
         raise ClusterError("this process is connected to a Ray cluster already; call ray.shutdown() first")
     found = f"{_LOOPBACK}:0" if address is None else _answering(address)
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    # Ray replaces the handler that lets radios fall silent and the terminal be restored.
-    on_term = signal.getsignal(signal.SIGTERM)
     try:
-        with loopback_allowed(found.startswith(f"{_LOOPBACK}:")):
-            if address is None:
-                here = {"num_cpus": default_workers(), "resources": dict(resources), "_node_ip_address": _LOOPBACK}
-                ray.init("local", **here, **quiet)
-            else:
-                ray.init(found, **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        cause = " ".join(str(error).split())
-        if address is None:
-            raise ClusterError(f"Ray cannot start on this machine: {cause}") from error
-        raise ClusterError(
-            f"Ray answers at {address}, but lets this machine not in: {cause} The machine must be a node, with the "
-            f"same versions of Python and Ray: ray start --address={found} --num-cpus=0"
-        ) from error
-    _silence()
-    try:
+        with _own_handler():
+            try:
+                with loopback_allowed(found.startswith(f"{_LOOPBACK}:")):
+                    if address is None:
+                        here = {"num_cpus": default_workers(), "resources": dict(resources)}
+                        begin("local", _node_ip_address=_LOOPBACK, **here, **quiet)
+                    else:
+                        begin(found, **quiet)
+            except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+                cause = " ".join(str(error).split())
+                if address is None:
+                    raise ClusterError(f"Ray cannot start on this machine: {cause}") from error
+                raise ClusterError(
+                    f"Ray answers at {address}, but lets this machine not in: {cause} The machine must be a node, with "
+                    f"the same versions of Python and Ray: ray start --address={found} --num-cpus=0"
+                ) from error
+        _silence()
         yield ray.get_runtime_context().gcs_address
     finally:
         ray.shutdown()
-        signal.signal(signal.SIGTERM, on_term)
+
+
+@contextmanager
+def _own_handler() -> Iterator[None]:
+    """Keep this process's answer to SIGTERM, which Ray replaces."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -95,12 +108,13 @@ def _silence() -> None:
     """End the thread that prints on stdout, among the results, the last words of every node that dies."""
     from ray._private.worker import global_worker
 
-    listener = getattr(global_worker, "listener_thread", None)
+    driver: Any = global_worker
+    listener = getattr(driver, "listener_thread", None)
     if listener is not None:
-        global_worker.threads_stopped.set()
-        global_worker.gcs_error_subscriber.close()
+        driver.threads_stopped.set()
+        driver.gcs_error_subscriber.close()
         listener.join()
-        global_worker.threads_stopped.clear()
+        driver.threads_stopped.clear()
 
 
 def _answering(address: str) -> str:

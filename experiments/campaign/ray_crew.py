@@ -123,61 +123,6 @@ class Crew:
         resource = "GPU" if self._on_gpu else "CPU"
         return int(sum(node["Resources"].get(resource, 0) for node in self.nodes() if node["Alive"]))
 
-    def idle(self) -> bool:
-        """Can be given a job."""
-        return self.ready and self.answer is None
-
-
-class Crew:
-    """Hires workers where there is something to do, and as many as the living nodes can hold.
-
-    Args:
-        parcel: what each is given at its greeting.
-        address: of the cluster, for people.
-        patience_s: how long something that was there, or is in use, is waited for.
-        on_gpu: models calculate on GPUs; a worker with models has one for itself.
-    """
-
-    def __init__(self, parcel: Parcel, address: str, patience_s: float, *, on_gpu: bool = False) -> None:
-        import ray
-
-        self.members: list[Member] = []
-        # Typed as anything: what its decorator makes of a class is beyond type checkers.
-        self._ray: Any = ray
-        self._parcel = ray.put(parcel)
-        self._address = address
-        self._patience_s = patience_s
-        self._on_gpu = on_gpu
-        root = Path(__file__).resolve().parents[2]
-        # A source checkout is found by nodes that have it at the same place; the package where it is installed.
-        self._environment = {
-            "env_vars": {
-                "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
-                "PYTHONPATH": f"{root}{os.pathsep}${{PYTHONPATH}}",
-            }
-        }
-        self._class = self._ray.remote(TrialWorker)
-        self._nodes: list[dict[str, Any]] = []
-        self._looked_s = -1.0
-        self._seen: set[tuple[str, ...]] = set()
-        self._missing_since: dict[tuple[str, ...], float] = {}
-        self._stillborn = 0
-        self._stillborn_s = -_AGAIN_S
-
-    def nodes(self) -> list[dict[str, Any]]:
-        """Nodes of the cluster, not older than a second."""
-        now = time.monotonic()
-        if now - self._looked_s > 1.0 or self._looked_s < 0:
-            self._nodes, self._looked_s = list(self._ray.nodes()), now
-        return self._nodes
-
-    def _total(self, resource: str) -> float:
-        return float(sum(node["Resources"].get(resource, 0) for node in self.nodes() if node["Alive"]))
-
-    def holders(self) -> int:
-        """Workers with models that the cluster can hold: one for each GPU; where there is none, for each processor."""
-        return int(self._total("GPU")) or int(self._total("CPU"))
-
     def idle(self) -> dict[tuple[str, ...], list[Member]]:
         """Workers that can be given a job now, by what they hold."""
         found: dict[tuple[str, ...], list[Member]] = defaultdict(list)

@@ -13,7 +13,8 @@ from sdr_gsc.errors import SettingsError
 
 from ..decoding_settings import StrictSettings
 from ..environment import describe_environment
-from ..settings_files import AnySettings, read_settings, write_settings
+from ..settings_files import AnySettings, read_settings, toml_of
+from .lock import locked
 from .trial_log import append_trials, read_lines
 
 __all__ = ["RUN_FORMAT", "RunDirectory", "write_whole"]
@@ -49,13 +50,16 @@ class RunDirectory:
                     f"sdr-gsc resume {path}"
                 )
             return directory
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(_is_foreign(entry) for entry in path.iterdir())):
             raise SettingsError(f"{path} exists and is not a run; choose another --out")
         path.mkdir(parents=True, exist_ok=True)
-        environment = {"run_format": RUN_FORMAT, "command": list(command), **describe_environment()}
-        write_whole(directory.environment, (json.dumps(environment, indent=1) + "\n").encode())
-        # Last, because it is what makes the folder a run.
-        write_config(directory.config, settings)
+        described = {"run_format": RUN_FORMAT, "command": list(command), **describe_environment()}
+        with locked(path):
+            if directory.config.is_file():  # somebody else was faster
+                return cls.create(path, settings, command=command)
+            write_whole(directory.environment, (json.dumps(described, indent=1) + "\n").encode())
+            # Last, because it is what makes the folder a run.
+            write_config(directory.config, settings)
         return directory
 
     @classmethod
@@ -75,7 +79,13 @@ class RunDirectory:
         Raises:
             SettingsError: the run was begun by a version whose trials are not these.
         """
-        found = self.described().get("run_format", 1)
+        described = self.described()
+        if not described:
+            raise SettingsError(
+                f"{self.environment} is missing or damaged, so that nobody knows which version made the run. If it was "
+                f'this one, write {{"run_format": {RUN_FORMAT}}} into that file; nothing else of it is needed'
+            )
+        found = described.get("run_format", 1)
         if found == RUN_FORMAT:
             return self
         if isinstance(found, int) and found > RUN_FORMAT:
@@ -116,7 +126,7 @@ class RunDirectory:
         return read_settings(self.config)
 
     def described(self) -> dict[str, Any]:
-        """What ``environment.json`` holds; nothing where it is missing or damaged, since no result depends on it."""
+        """What ``environment.json`` holds; nothing where it is missing or damaged, which reports can do without."""
         try:
             found = json.loads(self.environment.read_text("utf-8"))
         except (OSError, ValueError):
@@ -138,22 +148,33 @@ class RunDirectory:
         Raises:
             RecordingError: a line before the last one is not a trial.
         """
-        return tuple(line for line in self._last_lines() if "failed" not in line)
+        return self.results()[0]
 
     def failures(self) -> tuple[dict[str, Any], ...]:
         """Trials that were given up, with the cause under ``failed``."""
-        return tuple(line for line in self._last_lines() if "failed" in line)
+        return self.results()[1]
 
-    def _last_lines(self) -> list[dict[str, Any]]:
+    def results(self) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
+        """Finished trials, and those that were given up, read once.
+
+        Raises:
+            RecordingError: a line before the last one is not a trial.
+        """
         # A failed trial that was run again has a second line.
-        return list({line["trial"]: line for line in read_lines(self.trials_file)}.values())
+        last = {line["trial"]: line for line in read_lines(self.trials_file)}.values()
+        return tuple(line for line in last if "failed" not in line), tuple(line for line in last if "failed" in line)
+
+
+def _is_foreign(entry: Path) -> bool:
+    """Whether something in a folder was not left by a run that was broken off before it began."""
+    return entry.name not in (".lock", "environment.json") and not entry.name.startswith(
+        (".environment.json.", ".config.toml.")
+    )
 
 
 def write_config(path: Path, settings: StrictSettings) -> None:
     """Write settings so that a reader never finds half a file."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    write_settings(partial, settings)
-    os.replace(partial, path)
+    write_whole(path, toml_of(settings).encode())
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 from sdr_gsc.errors import SdrGscError, SettingsError
 
 from .engine import Engine, Failure, Outcome
+from .failing import sentence
 from .lock import locked
 from .room import require_room
 from .run_directory import RunDirectory
 from .scheduler import Scheduler
 from .settings import CampaignSettings
+from .staging import sweep_up
 from .study import Study, Trial
 from .trial_log import TrialLog, append_trials
 
@@ -87,19 +90,32 @@ def run_campaign(
     out.require_current()
     plan = tuple(trial for trial in planned(study) if only(trial))
     with locked(out.path):
-        finished = {str(line["trial"]): line for line in out.trials()}
-        failures = {str(line["trial"]) for line in out.failures()}
-        scheduler = Scheduler(plan, finished, () if retry_failed else failures, settings.stop)
-        done = sum(trial.name in finished for trial in plan)
-        given_up = 0 if retry_failed else sum(trial.name in failures for trial in plan)
-        watch = _Tally(scheduler, done, given_up, on_progress)
+        sweep_up(out)
+        scheduler, tally = _begun(out, plan, settings, on_progress, retry_failed=retry_failed)
         if not scheduler.remaining:
             return
         require_room(out.path, scheduler.remaining, study.bytes_per_trial())
         on_stage("preparing")
         study.prepare(out)
         with append_trials(out.trials_file) as log, engine() as workers:
-            _Conductor(scheduler, settings.attempts, log, watch).conduct(workers)
+            _Conductor(scheduler, settings.attempts, log, tally, out).conduct(workers)
+
+
+def _begun(
+    out: RunDirectory,
+    plan: Sequence[Trial],
+    settings: CampaignSettings,
+    on_progress: Callable[[Progress], None],
+    *,
+    retry_failed: bool,
+) -> tuple[Scheduler, _Tally]:
+    """What is left to do; the lines of earlier starts are not held beyond this."""
+    trials, failures = out.results()
+    finished = {str(line["trial"]): line for line in trials}
+    given_up = set() if retry_failed else {str(line["trial"]) for line in failures}
+    scheduler = Scheduler(plan, finished, given_up, settings.stop)
+    done = sum(trial.name in finished for trial in plan)
+    return scheduler, _Tally(scheduler, done, sum(trial.name in given_up for trial in plan), on_progress)
 
 
 class _Tally:
@@ -125,7 +141,10 @@ class _Tally:
 class _Conductor:
     """Hands trials to an engine and writes down what comes back."""
 
-    def __init__(self, scheduler: Scheduler, attempts: int, log: TrialLog, tally: _Tally) -> None:
+    def __init__(
+        self, scheduler: Scheduler, attempts: int, log: TrialLog, tally: _Tally, out: RunDirectory
+    ) -> None:
+        self._out = out
         self._scheduler = scheduler
         self._attempts = attempts
         self._log = log
@@ -140,7 +159,8 @@ class _Conductor:
             self._take(engine.wait())
 
     def _take(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
+        # Results first: a failure that ends the campaign must not take one with it that came at the same time.
+        for outcome in sorted(outcomes, key=lambda outcome: outcome.line is None):
             trial = outcome.trial
             if outcome.line is not None:
                 line = {"trial": trial.name, "cell": trial.cell, "values": dict(trial.values), **outcome.line}
@@ -164,7 +184,8 @@ class _Conductor:
         self._tally.add(failed=True)
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= _FAILURES_IN_A_ROW:
+            again = shlex.join(("sdr-gsc", "resume", str(self._out.path), "--retry-failed"))
             raise CampaignStoppedError(
                 f"{self._failures_in_a_row} trials failed one after the other, the last ({trial.name}) with: "
-                f"{failure.cause} Mend that, then go on with sdr-gsc resume --retry-failed"
+                f"{sentence(failure.cause)} Mend that, then go on with: {again}"
             )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .settings import StopSettings
-from .stopping import is_enough
+from .stopping import StopCount
 from .study import Line, Trial
 
 __all__ = ["Scheduler"]
@@ -15,22 +15,19 @@ __all__ = ["Scheduler"]
 
 @dataclass(slots=True)
 class _Cell:
-    """Repetitions of one cell that are still to be done, and those that are. All of a cell need the same."""
+    """Repetitions of one cell that are still to be done, and what is known of those that are. All need the same."""
 
-    waiting: deque[Trial]
-    lines: dict[str, Line]
-    order: tuple[str, ...]
+    count: StopCount | None
+    waiting: deque[Trial] = field(default_factory=deque)
     running: int = 0
-
-    def done_in_order(self) -> list[Line]:
-        return [self.lines[name] for name in self.order if name in self.lines]
 
 
 class Scheduler:
     """The trials of a plan that are not done yet.
 
     With a stop rule the repetitions of a cell are run one after the other: which of them are run then depends on the
-    plan and the seed alone, not on how many workers there are or which of them is faster.
+    plan and the seed alone, not on how many workers there are or which of them is faster. No step takes longer the more
+    trials there are, and no line is kept.
 
     Args:
         plan: all trials, repetitions of a cell in their order.
@@ -48,24 +45,26 @@ class Scheduler:
     ) -> None:
         self._stop = stop
         self._busy: set[str] = set()
+        self._remaining = 0
         over = set(given_up)
-        members: dict[str, list[Trial]] = defaultdict(list)
+        self._cells: dict[str, _Cell] = {}
         for trial in plan:
-            members[trial.cell].append(trial)
-        self._cells = {
-            cell: _Cell(
-                deque(trial for trial in trials if trial.name not in done and trial.name not in over),
-                {trial.name: done[trial.name] for trial in trials if trial.name in done},
-                tuple(trial.name for trial in trials),
-            )
-            for cell, trials in members.items()
-        }
-        # Cells with something to do, by what they need: while a radio is busy, none of its cells is looked at.
-        self._open: dict[tuple[str, ...], dict[str, _Cell]] = defaultdict(dict)
+            cell = self._cells.get(trial.cell)
+            if cell is None:
+                cell = self._cells[trial.cell] = _Cell(None if stop is None else StopCount(stop))
+            if trial.name in done:
+                if cell.count is not None:
+                    cell.count.add(done[trial.name])
+            elif trial.name not in over:
+                cell.waiting.append(trial)
+                self._remaining += 1
+        # Cells with something to do, by what they need: while a radio is busy, none of its cells is looked at. Ordered,
+        # because a plain dict from whose front much was taken is slow to find its first.
+        self._open: dict[tuple[str, ...], OrderedDict[str, _Cell]] = defaultdict(OrderedDict)
         for name, cell in self._cells.items():
-            self._close_if_enough(cell)
             if cell.waiting:
                 self._open[cell.waiting[0].needs][name] = cell
+            self._close_if_enough(cell)
 
     def next(self) -> Trial | None:
         """A trial that can begin now; from here on it counts as running. None where one that runs must end first."""
@@ -86,7 +85,9 @@ class Scheduler:
     def finished(self, trial: Trial, line: Line) -> None:
         """A trial has a result."""
         cell = self._release(trial)
-        cell.lines[trial.name] = line
+        self._remaining -= 1
+        if cell.count is not None:
+            cell.count.add(line)
         self._close_if_enough(cell)
 
     def failed(self, trial: Trial, *, again: bool) -> None:
@@ -95,16 +96,13 @@ class Scheduler:
         if again:
             cell.waiting.appendleft(trial)
             self._open[trial.needs][trial.cell] = cell
+        else:
+            self._remaining -= 1
 
     @property
     def remaining(self) -> int:
         """Trials that wait or run; with a stop rule, the most that it can become."""
-        return sum(len(cell.waiting) + cell.running for cell in self._cells.values())
-
-    @property
-    def stopped_early(self) -> int:
-        """Cells that the stop rule ended before their last repetition."""
-        return sum(len(cell.lines) < len(cell.order) and not cell.waiting for cell in self._cells.values())
+        return self._remaining
 
     def _release(self, trial: Trial) -> _Cell:
         cell = self._cells[trial.cell]
@@ -113,7 +111,8 @@ class Scheduler:
         return cell
 
     def _close_if_enough(self, cell: _Cell) -> None:
-        if self._stop is not None and is_enough(cell.done_in_order(), self._stop):
-            for trial in cell.waiting:
-                self._open[trial.needs].pop(trial.cell, None)
+        if cell.waiting and cell.count is not None and cell.count.is_enough():
+            first = cell.waiting[0]
+            self._open[first.needs].pop(first.cell, None)
+            self._remaining -= len(cell.waiting)
             cell.waiting.clear()

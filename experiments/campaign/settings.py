@@ -44,6 +44,8 @@ class CampaignSettings(StrictSettings):
         name: heading of the report, and folder under ``runs`` where none is named.
         seed: run seed; a trial draws from it and its own id alone.
         attempts: how often a trial is tried before it is recorded as failed.
+        trial_limit_s: time after which a trial counts as hanging: its worker process is ended and replaced. Of worker
+            processes of this machine (--engine local) alone; a worker's first trial includes the loading of models.
         stop: when a cell has been repeated often enough.
         quick: values that replace those above with ``--quick``.
     """
@@ -54,6 +56,7 @@ class CampaignSettings(StrictSettings):
     name: Name
     seed: Seed = 0
     attempts: Annotated[int, Field(ge=1, le=100)] = 2
+    trial_limit_s: Annotated[float, Field(gt=0)] | None = None
     stop: StopSettings | None = None
     quick: dict[str, Any] | None = None
 

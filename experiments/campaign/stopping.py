@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from .settings import StopSettings
 
-__all__ = ["figure_at", "half_width", "is_enough"]
+__all__ = ["StopCount", "figure_at", "half_width"]
 
 
 def figure_at(line: Mapping[str, Any], path: str) -> float | None:
@@ -40,23 +41,50 @@ def half_width(values: Sequence[float]) -> float:
     if n < 2:
         return math.inf
     mean = math.fsum(values) / n
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    return float(t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
+    return _half_width(math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1)), n)
 
 
-def is_enough(lines: Sequence[Mapping[str, Any]], rule: StopSettings) -> bool:
-    """Whether a cell is done after these repetitions.
+def _half_width(deviation: float, n: int) -> float:
+    return float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
+
+
+class StopCount:
+    """What a stop rule has to know of a cell's finished trials; it takes the same room whatever their number.
+
+    The sums are exact, so that it does not matter in which order the trials are added.
 
     Args:
-        lines: the cell's finished trials in the order of their repetition.
         rule: what is enough.
     """
-    if len(lines) < rule.at_least:
-        return False
-    if rule.errors is not None and sum(line.get("received") is False for line in lines) >= rule.errors:
-        return True
-    if rule.metric is None or rule.half_width is None:
-        return False
-    values = [value for line in lines if (value := figure_at(line, rule.metric)) is not None]
-    # Where the figure is missing, such as that of a lost picture, its mean is not known however often it was there.
-    return len(values) == len(lines) and half_width(values) <= rule.half_width
+
+    def __init__(self, rule: StopSettings) -> None:
+        self._rule = rule
+        self._lines = 0
+        self._lost = 0
+        self._known = 0
+        self._sum = Fraction()
+        self._sum_of_squares = Fraction()
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Count a finished trial."""
+        self._lines += 1
+        self._lost += line.get("received") is False
+        value = None if self._rule.metric is None else figure_at(line, self._rule.metric)
+        if value is not None:
+            exact = Fraction(value)
+            self._known += 1
+            self._sum += exact
+            self._sum_of_squares += exact * exact
+
+    def is_enough(self) -> bool:
+        """Whether the cell is done after these trials."""
+        rule = self._rule
+        if self._lines < rule.at_least:
+            return False
+        if rule.errors is not None and self._lost >= rule.errors:
+            return True
+        # Where the figure is missing, such as that of a lost picture, its mean is not known however often it was there.
+        if rule.half_width is None or self._known < self._lines:
+            return False
+        variance = (self._sum_of_squares - self._sum**2 / self._known) / (self._known - 1)
+        return _half_width(math.sqrt(variance), self._known) <= rule.half_width

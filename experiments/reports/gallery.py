@@ -83,8 +83,15 @@ def _part(directory: RunDirectory, settings: CampaignSettings, page: Path, image
 
 
 def _facts(trials: Sequence[Line], summary: Line) -> list[str]:
-    rows = [("trials", str(len(trials)))] + [(name.replace("_", " "), _plain(value)) for name, value in summary.items()]
+    # What is nested deeper is a table of its own, which the report has.
+    plain = {name: value for name, value in summary.items() if not _is_nested(value)}
+    rows = [("trials", str(len(trials)))] + [(name.replace("_", " "), _plain(value)) for name, value in plain.items()]
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
+
+
+def _is_nested(value: object) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(isinstance(part, dict | list) for part in parts)
 
 
 def _plain(value: object) -> str:

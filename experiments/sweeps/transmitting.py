@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import numpy as np
 from sdr_gsc.diffusion.decoders import check_used
 from sdr_gsc.diffusion.decoding import Decoder
 from sdr_gsc.errors import RecordingError
+from sdr_gsc.phy.report import FrameReport
 from sdr_gsc.seeding import TrialSeeds
 
 from ..campaign.run_directory import RunDirectory
+from ..campaign.staging import staged
 from ..campaign.study import Line, Trial
 from ..procedures.airing import Airing, used_records
 from ..procedures.keeping import keep_capture, keep_pictures, kept_capture
@@ -94,12 +97,20 @@ class Receiving(_Half):
         prepared = make_ready(picture, of, bench, seeds)
         transmitted = take_in(aired, prepared, of, bench, self.decoders(of), seeds)
         _, line, reports = trial_json(trial.name, transmitted, picture, bench.receiver.numerology, bench.codec)
-        if "captures" in self.settings.keep:
-            keep_capture(self.out, trial.name, transmitted.capture, reports, transmitted.prepared.transmission)
-        if "pictures" in self.settings.keep:
-            name = f"sent.{Path(str(trial.values['picture'])).stem}.{picture.shape[1]}"
-            keep_pictures(self.out, trial.name, picture, transmitted.reconstructions, sent_name=name)
-        return line | _further(trial, transmitted, picture, bench) | self.also(trial, transmitted, picture)
+        line |= _further(trial, transmitted, picture, bench) | self.also(trial, transmitted, picture)
+        if self.settings.keep:
+            self._keep(trial, transmitted, picture, reports)
+        return line
+
+    def _keep(
+        self, trial: Trial, transmitted: Transmitted, picture: np.ndarray, reports: Sequence[FrameReport]
+    ) -> None:
+        with staged(self.out) as out:
+            if "captures" in self.settings.keep:
+                keep_capture(out, trial.name, transmitted.capture, reports, transmitted.prepared.transmission)
+            if "pictures" in self.settings.keep:
+                name = f"sent.{Path(str(trial.values['picture'])).stem}.{picture.shape[1]}"
+                keep_pictures(out, trial.name, picture, transmitted.reconstructions, sent_name=name)
 
     def also(self, trial: Trial, transmitted: Transmitted, picture: np.ndarray) -> Line:
         """What a kind that is built on sweeps measures beyond their lines; nothing here."""

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from experiments.campaign.settings import StopSettings
-from experiments.campaign.stopping import figure_at, half_width, is_enough
+from experiments.campaign.stopping import StopCount, figure_at, half_width
 
 
 def test_the_interval_is_students():
@@ -29,6 +29,22 @@ def test_figures_are_found_by_their_path_even_with_dots_in_names():
     assert figure_at(line, "decoders.a.b.x") == 1.0
     for path in ("esn0_db", "name", "decoders", "decoders.mmse.psnr_db", "nothing"):
         assert figure_at(line, path) is None
+
+
+def is_enough(lines, rule):
+    count = StopCount(rule)
+    for line in lines:
+        count.add(line)
+    return count.is_enough()
+
+
+def test_what_is_enough_depends_on_the_trials_and_not_on_their_order():
+    values = list(1e6 + np.random.default_rng(3).normal(0.0, 1e-3, 40))
+    width = half_width(values)
+    for order in (values, values[::-1], sorted(values)):
+        lines = [{"x": value} for value in order]
+        assert is_enough(lines, StopSettings(metric="x", half_width=width * (1 + 1e-6)))
+        assert not is_enough(lines, StopSettings(metric="x", half_width=width * (1 - 1e-6)))
 
 
 def test_enough_errors_or_a_narrow_interval_are_enough():
