@@ -12,7 +12,7 @@ from sdr_gsc.errors import SettingsError
 
 from .decoding_settings import StrictSettings
 
-__all__ = ["checked", "not_a_setting"]
+__all__ = ["checked", "not_a_setting", "one_line"]
 
 Model = TypeVar("Model", bound=StrictSettings)
 
@@ -22,31 +22,40 @@ def checked(model: type[Model], values: Mapping[str, object], source: str = "req
     try:
         return model.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:
-        raise SettingsError(f"{source}: {_one_line(error, model)}") from error
+        raise SettingsError(f"{source}: {one_line(error, model)}") from error
 
 
 def not_a_setting(place: str, name: str, known: Iterable[str]) -> str:
     """What to say of a name that means nothing: the nearest one that does, or all of them.
 
     >>> not_a_setting("grid.ensr_db", "ensr_db", ["esn0_db", "cbr"])
-    'grid.ensr_db is not a setting; did you mean esn0_db? Known are esn0_db, cbr'
+    'grid.ensr_db is not a setting; did you mean esn0_db?'
     """
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     if near:
-        return f"{place} is not a setting; did you mean {near[0]}? Known are {', '.join(names)}"
+        return f"{place} is not a setting; did you mean {near[0]}?"
     return f"{place} is not a setting; needed some of {', '.join(names)}"
 
 
-def _one_line(error: ValidationError, model: type[BaseModel]) -> str:
+def one_line(error: ValidationError, model: type[BaseModel]) -> str:
+    """All that is wrong, each with the name of its setting."""
     parts = []
     for item in error.errors(include_url=False):
         place = ".".join(map(str, item["loc"]))
         if item["type"] == "extra_forbidden":
-            table = _table_at(model, item["loc"][:-1])
-            parts.append(not_a_setting(place, str(item["loc"][-1]), table.model_fields))
+            known = _table_at(model, item["loc"][:-1]).model_fields
+            parts.append(not_a_setting(place, str(item["loc"][-1]), known))
         elif item["type"] == "missing":
             parts.append(f"{place} is missing")
+        elif item["type"] == "tuple_type":
+            table = isinstance(item["input"], dict)
+            found = (
+                f"one table; needed a list of them, written [[{place}]]"
+                if table
+                else f"{item['input']!r}; needed a list"
+            )
+            parts.append(f"{place} is {found}")
         else:
             given = "" if isinstance(item["input"], dict | list | BaseModel) else f" is {item['input']!r}"
             message = item["msg"].removeprefix("Value error, ")

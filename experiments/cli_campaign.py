@@ -7,13 +7,15 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from sdr_gsc.errors import SettingsError
+from sdr_gsc.errors import RecordingError, SettingsError
 
+from .campaign.failing import sentence as with_stop
 from .campaign.resuming import note_resumption
 from .campaign.run_directory import RunDirectory
 from .campaign.running import Progress, planned, run_campaign
 from .campaign.settings import CampaignSettings
 from .campaign.sharding import Shard
+from .campaign.stopping import unknown_metric
 from .campaign.study import Study
 from .cli_console import Watch, print_json, print_table, show_progress
 from .cli_engine import EngineChoice
@@ -42,9 +44,10 @@ def run_command(
     if isinstance(settings, CampaignSettings):
         resolved = settings.resolved(quick=quick)
         path = out or Path("runs") / settings.name
-        _study(resolved)
+        study = _study(resolved)
+        choice.check()
         directory = RunDirectory.create(path, resolved, command=_command_line(config, path, quick=quick))
-        return _go(directory, resolved, choice, as_json=as_json)
+        return _go(directory, resolved, study, choice, as_json=as_json)
     if quick:
         raise SettingsError(f"{config} describes one transmission; --quick is for grids: leave it out")
     from .cli_runs import run_demo_command, run_send_command
@@ -84,7 +87,7 @@ def resume_command(run: Path, choice: EngineChoice, *, as_json: bool) -> int:
     directory = RunDirectory.open(run)
     settings = directory.settings()
     if isinstance(settings, CampaignSettings):
-        return _go(directory, settings, choice, as_json=as_json)
+        return _go(directory, settings, _study(settings), choice, as_json=as_json)
     from .cli_runs import run_demo_command, run_send_command
 
     # The directory keeps its own copy of the picture, at a path that starts there.
@@ -106,12 +109,12 @@ def replay_command(
     out: Path | None,
     as_json: bool,
 ) -> int:
-    """A sweep once more on the air that it recorded.
+    """A campaign once more on the air that it recorded.
 
     Args:
-        run: directory of the sweep.
+        run: directory of the campaign.
         choice: where trials run.
-        decoders: in the place of the run's own.
+        decoders: in the place of the run's own; see `replay_settings`.
         options: of the decoders, by the names of their settings; None stands for what was not given.
         weights: folder with other weights than the run's.
         out: the new run.
@@ -123,9 +126,10 @@ def replay_command(
         run, decoders, weights, {name: value for name, value in options.items() if value is not None}
     )
     path = out or fresh_folder(f"{settings.name}-replay")
-    _study(settings)
+    study = _study(settings)
+    choice.check()
     directory = RunDirectory.create(path, settings, command=("sdr-gsc", "replay", str(run), "--out", str(path)))
-    return _go(directory, settings, choice, as_json=as_json)
+    return _go(directory, settings, study, choice, as_json=as_json)
 
 
 def _study(settings: CampaignSettings) -> Study:
@@ -137,10 +141,12 @@ def _study(settings: CampaignSettings) -> Study:
     return study
 
 
-def _go(directory: RunDirectory, settings: CampaignSettings, choice: EngineChoice, *, as_json: bool) -> int:
+def _go(
+    directory: RunDirectory, settings: CampaignSettings, study: Study, choice: EngineChoice, *, as_json: bool
+) -> int:
     from .reports.campaign_report import write_campaign_report
 
-    study = _study(settings)
+    directory.require_current()
     for sentence in note_resumption(directory):
         print(f"sdr-gsc: {sentence}", file=sys.stderr)
     shard = None if choice.shard is None else Shard.parse(choice.shard)
@@ -157,11 +163,24 @@ def _go(directory: RunDirectory, settings: CampaignSettings, choice: EngineChoic
                 on_stage=watch.stage,
             )
         except KeyboardInterrupt:
-            print(f"sdr-gsc: what is done is kept; go on with: sdr-gsc resume {directory.path}", file=sys.stderr)
+            again = _resume_line(directory, choice)
+            print(f"sdr-gsc: what is done is kept; go on with: {again}", file=sys.stderr)
             raise
         watch.stage("drawing the report")
-        path = write_campaign_report(directory, settings, study)
-    return _tell(directory, settings, study, path, as_json=as_json)
+        try:
+            path = write_campaign_report(directory, settings, study)
+        except OSError as error:
+            raise RecordingError(
+                f"the report cannot be written: {error.strerror or error}; all trials are kept: make room, then "
+                f"sdr-gsc report {directory.path}"
+            ) from error
+    return _tell(directory, settings, study, path, choice, as_json=as_json)
+
+
+def _resume_line(directory: RunDirectory, choice: EngineChoice, *further: str) -> str:
+    """The command that goes on with this run, and with no other part of its plan."""
+    part = () if choice.shard is None else ("--shard", choice.shard)
+    return shlex.join(("sdr-gsc", "resume", str(directory.path), *further, *part))
 
 
 def _show(watch: Watch, name: str, progress: Progress) -> None:
@@ -169,8 +188,16 @@ def _show(watch: Watch, name: str, progress: Progress) -> None:
     watch.advance(f"{name}{failed}", progress.done + progress.failed, progress.count)
 
 
-def _tell(directory: RunDirectory, settings: CampaignSettings, study: Study, report: Path, *, as_json: bool) -> int:
-    trials, failures = directory.trials(), directory.failures()
+def _tell(
+    directory: RunDirectory,
+    settings: CampaignSettings,
+    study: Study,
+    report: Path,
+    choice: EngineChoice,
+    *,
+    as_json: bool,
+) -> int:
+    trials, failures = directory.results()
     missed = study.shortfalls(trials)
     found = study.summary(trials)
     if as_json:
@@ -185,8 +212,11 @@ def _tell(directory: RunDirectory, settings: CampaignSettings, study: Study, rep
         print(f"sdr-gsc: {sentence}", file=sys.stderr)
     if failures:
         cause = failures[-1]["failed"]["cause"]
-        again = shlex.join(("sdr-gsc", "resume", str(directory.path), "--retry-failed"))
-        print(f"sdr-gsc: {len(failures)} trials failed, the last with: {cause} Try again: {again}", file=sys.stderr)
+        again = _resume_line(directory, choice, "--retry-failed")
+        count = "1 trial" if len(failures) == 1 else f"{len(failures)} trials"
+        print(f"sdr-gsc: {count} failed, the last with: {with_stop(cause)} Try again: {again}", file=sys.stderr)
+    if settings.stop is not None and (unknown := unknown_metric(settings.stop, trials)):
+        print(f"sdr-gsc: {unknown}", file=sys.stderr)
     return 1 if missed or failures else 0
 
 

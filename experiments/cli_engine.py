@@ -11,6 +11,8 @@ from cyclopts import Parameter
 
 from sdr_gsc.errors import SettingsError
 
+from .campaign.sharding import Shard
+
 if TYPE_CHECKING:
     from .campaign.engine import Engine
     from .campaign.run_directory import RunDirectory
@@ -39,27 +41,37 @@ class EngineChoice:
     retry_failed: Annotated[bool, Parameter(negative="")] = False
     shard: str | None = None
 
+    def check(self) -> None:
+        """Refuse what cannot be, before anything is written.
+
+        Raises:
+            SettingsError: choices that do not go together, or a part of the plan that is not there.
+        """
+        if self.engine != "ray" and self.address is not None:
+            raise SettingsError("--address is of a Ray cluster; give --engine ray too")
+        if self.workers is not None and self.workers < 0:
+            raise SettingsError(f"--workers is {self.workers}; needed 0 or more")
+        if self.shard is not None:
+            Shard.parse(self.shard)
+
     def opener(
         self, out: RunDirectory, settings: CampaignSettings, study: Study
     ) -> Callable[[], AbstractContextManager[Engine]]:
         """What opens the engine.
 
         Raises:
-            SettingsError: choices that do not go together.
+            SettingsError: see `check`.
         """
+        self.check()
         if self.engine == "ray":
             from .campaign.ray_engine import RayEngine
 
             return lambda: RayEngine(out, settings, study, self.address)
-        if self.address is not None:
-            raise SettingsError("--address is of a Ray cluster; give --engine ray too")
         if self.workers == 0:
             from .campaign.inline import InlineEngine
 
             return lambda: InlineEngine(study, out)
         from .campaign.local import LocalEngine, default_workers
 
-        if self.workers is not None and self.workers < 0:
-            raise SettingsError(f"--workers is {self.workers}; needed 0 or more")
         count = self.workers or default_workers()
         return lambda: LocalEngine(out, count, settings.trial_limit_s)

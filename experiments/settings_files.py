@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def read_settings(path: Path) -> AnySettings:
         raise SettingsError(f"{path} is not a TOML file: {error}") from error
     kind = values.get("kind", "sweep")
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise SettingsError(f"{path}: kind is {kind!r}; needed one of {', '.join(_KINDS)}")
+        near = difflib.get_close_matches(str(kind), _KINDS, n=1)
+        hint = f"did you mean {near[0]}? Known are" if near else "needed one of"
+        raise SettingsError(f"{path}: kind is {kind!r}; {hint} {', '.join(_KINDS)}")
     return checked(_KINDS[kind], values, str(path))
 
 

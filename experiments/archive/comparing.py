@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ __all__ = ["Comparison", "Difference", "compare_runs"]
 
 #: Of a trial, and no result of it.
 _NO_FIGURES = ("values.", "air.", "requested_", "repetition", "truth.", "if_lost.")
+#: Keys of lines that tell over what something went, and not what came out.
+_OF_THE_RADIO = ("radio", "failed_attempts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,14 @@ def compare_runs(first: Path, second: Path, metrics: Sequence[str] | None = None
             "weights, radios or software"
         )
     equal = sum(_result(lines[0][name]) == _result(lines[1][name]) for name in common)
-    found = _differences([_figures(line[name] for name in common) for line in lines], metrics)
-    if metrics and not found:
-        raise SettingsError(f"neither run has figures called {', '.join(metrics)}")
+    figures = [_figures(line[name] for name in common) for line in lines]
+    known = dict.fromkeys(key[2] for key in figures[0] if key in figures[1])
+    for name in metrics or ():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"needed some of {', '.join(known)}"
+            raise SettingsError(f"the runs have no figures called {name} in common; {hint}")
+    found = _differences(figures, metrics)
     return Comparison(
         first, second, len(common), len(lines[0]) - len(common), len(lines[1]) - len(common), equal, found,
         _differing(*runs),
@@ -111,7 +119,14 @@ def compare_runs(first: Path, second: Path, metrics: Sequence[str] | None = None
 
 def _result(line: Mapping[str, Any]) -> dict[str, Any]:
     """What a trial found, whichever radio or recording it came from."""
-    return {name: part for name, part in lasting(line).items() if name not in ("radio", "failed_attempts")}
+    return {name: _without_radio(part) for name, part in lasting(line).items() if name not in _OF_THE_RADIO}
+
+
+def _without_radio(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    # Some kinds tell of several transmissions in one trial, each with its radio.
+    if isinstance(value, Mapping):
+        return {name: _without_radio(part) for name, part in value.items() if name not in _OF_THE_RADIO}
+    return [_without_radio(part) for part in value] if isinstance(value, list) else value
 
 
 _Key = tuple[str, str, str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calibration.errors import MissingRecordError, StaleRecordError
-from hardware.errors import DriverMissingError, ForbiddenError
+from hardware.errors import BadValueError, DriverMissingError, ForbiddenError
 from sdr_gsc.errors import SettingsError, WeightsError
 
 from .engine import Failure
@@ -11,7 +11,8 @@ from .engine import Failure
 __all__ = ["failure_of", "sentence"]
 
 _FATAL = (
-    SettingsError, WeightsError, ImportError, DriverMissingError, ForbiddenError, MissingRecordError, StaleRecordError,
+    SettingsError, WeightsError, ImportError, BadValueError, DriverMissingError, ForbiddenError, MissingRecordError,
+    StaleRecordError,
 )  # fmt: skip
 
 

@@ -160,7 +160,8 @@ class LocalEngine:
         for line in whole:
             answer: dict[str, Any] = json.loads(line)
             if "ready" in answer:
-                worker.ready = True
+                # A trial's time begins when there is somebody to run it.
+                worker.ready, worker.since_s = True, time.monotonic()
             elif (trial := worker.trial) is not None:
                 worker.trial = None
                 if "failure" in answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,10 +48,10 @@ def merge_runs(sources: Sequence[Path], out: Path) -> RunDirectory:
     with locked(merged.path):
         for run in runs:
             _copy_files(run, merged)
-        there = {str(line["trial"]): line for line in (*merged.failures(), *merged.trials())}
+        there = {str(line["trial"]): line for lines in merged.results() for line in lines}
         with append_trials(merged.trials_file) as log:
             for run in runs:
-                for line in (*run.failures(), *run.trials()):
+                for line in itertools.chain(*run.results()):
                     if _is_news(line, there.get(str(line["trial"])), run):
                         log.append(line)
                         there[str(line["trial"])] = line
@@ -75,7 +77,18 @@ def _is_news(line: Line, known: Line | None, run: RunDirectory) -> bool:
 def _copy_files(run: RunDirectory, merged: RunDirectory) -> None:
     for name in _FOLDERS:
         for path in sorted((run.path / name).rglob("*")):
-            target = merged.path / path.relative_to(run.path)
-            if path.is_file() and not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, target)
+            # Files with a dot in front are those that somebody is writing.
+            if path.is_file() and not path.name.startswith("."):
+                target = merged.path / path.relative_to(run.path)
+                if not target.exists():
+                    _copy_whole(path, target)
+
+
+def _copy_whole(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        shutil.copy2(path, partial)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -32,8 +32,10 @@ def note_resumption(directory: RunDirectory) -> list[str]:
     }
     # Loading torch only to ask for its threads takes longer than looking at what the environment says.
     changes.pop("threads.torch", None)
-    if changes:
-        noted = [*described.get("resumed", []), {name: list(both) for name, both in changes.items()}]
+    noted = described.get("resumed", [])
+    entry = {name: list(both) for name, both in changes.items()}
+    if changes and entry not in noted[-1:]:
+        noted = [*noted, entry]
         write_whole(directory.environment, (json.dumps(described | {"resumed": noted}, indent=1) + "\n").encode())
     return [f"{name} was {before} when the run began and is {after} now" for name, (before, after) in changes.items()]
 

@@ -141,9 +141,7 @@ class _Tally:
 class _Conductor:
     """Hands trials to an engine and writes down what comes back."""
 
-    def __init__(
-        self, scheduler: Scheduler, attempts: int, log: TrialLog, tally: _Tally, out: RunDirectory
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, attempts: int, log: TrialLog, tally: _Tally, out: RunDirectory) -> None:
         self._out = out
         self._scheduler = scheduler
         self._attempts = attempts
@@ -184,8 +182,8 @@ class _Conductor:
         self._tally.add(failed=True)
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= _FAILURES_IN_A_ROW:
-            again = shlex.join(("sdr-gsc", "resume", str(self._out.path), "--retry-failed"))
+            command = shlex.join(("sdr-gsc", "resume", str(self._out.path), "--retry-failed"))
             raise CampaignStoppedError(
                 f"{self._failures_in_a_row} trials failed one after the other, the last ({trial.name}) with: "
-                f"{sentence(failure.cause)} Mend that, then go on with: {again}"
+                f"{sentence(failure.cause)} Mend that, then go on with: {command}"
             )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from ..checking import one_line
 from ..decoding_settings import StrictSettings
 from ..fields import Name, Seed
 
@@ -64,7 +65,10 @@ class CampaignSettings(StrictSettings):
     def _quick_values(self) -> Self:
         if self.quick is not None:
             # A mistake in the quick values is told before anything is run, whether they are asked for or not.
-            self.resolved(quick=True)
+            try:
+                self.resolved(quick=True)
+            except ValidationError as error:
+                raise ValueError(f"with the values of quick: {one_line(error, type(self))}") from error
         return self
 
     def resolved(self, *, quick: bool) -> Self:
@@ -77,15 +81,17 @@ class CampaignSettings(StrictSettings):
         return type(self).model_validate(merged(values, self.quick) if quick and self.quick else values)
 
     def located(self, folder: Path) -> Self:
-        """The same with absolute paths; relative ones start at `folder`."""
+        """The same with absolute paths, those of the quick values too; relative ones start at `folder`."""
         found = {name: getattr(self, name) for name in self.path_fields}
-        return self.model_copy(
-            update={name: _placed(value, folder) for name, value in found.items() if value is not None}
-        )
+        update = {name: _placed(value, folder) for name, value in found.items() if value is not None}
+        if self.quick is not None:
+            quick = {name: self.quick[name] for name in self.path_fields if name in self.quick}
+            update["quick"] = self.quick | {name: _placed(value, folder) for name, value in quick.items()}
+        return self.model_copy(update=update)
 
 
 def _placed(value: object, folder: Path) -> object:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return tuple(_placed(item, folder) for item in value)
     return str((folder / str(value)).resolve())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -9,9 +10,10 @@ from typing import Any
 
 from scipy.special import stdtrit
 
+from .lines import leaves
 from .settings import StopSettings
 
-__all__ = ["StopCount", "figure_at", "half_width"]
+__all__ = ["StopCount", "figure_at", "half_width", "unknown_metric"]
 
 
 def figure_at(line: Mapping[str, Any], path: str) -> float | None:
@@ -35,7 +37,7 @@ def half_width(values: Sequence[float]) -> float:
     """Half the 95 % confidence interval of the mean, t·s/√n (Student); infinite for fewer than two values.
 
     >>> round(half_width([1.0, 2.0, 3.0, 4.0]), 4)
-    2.0542
+    2.0543
     """
     n = len(values)
     if n < 2:
@@ -46,6 +48,16 @@ def half_width(values: Sequence[float]) -> float:
 
 def _half_width(deviation: float, n: int) -> float:
     return float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n)
+
+
+def unknown_metric(rule: StopSettings, lines: Sequence[Mapping[str, Any]]) -> str | None:
+    """A sentence where no trial has the rule's figure, so that it can never have stopped anything; else None."""
+    if rule.metric is None or not lines or any(figure_at(line, rule.metric) is not None for line in lines):
+        return None
+    names = [name for name, value in leaves(lines[-1]) if isinstance(value, int | float)]
+    near = difflib.get_close_matches(rule.metric, names, n=1)
+    hint = f"; did you mean {near[0]}?" if near else f"; needed one such as {', '.join(names[:8])}"
+    return f"no trial has a figure stop.metric = {rule.metric!r}, which therefore stopped nothing{hint}"
 
 
 class StopCount:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -15,6 +15,11 @@ from hardware.retrying import FailedAttempt, exchange_with_retry
 from sdr_gsc.capture import Capture
 from sdr_gsc.errors import SettingsError
 from sdr_gsc.link import Ready
+
+from ..air_settings import AirSettings
+
+if TYPE_CHECKING:
+    from .tape import Tape
 
 __all__ = ["Airing", "exchange_over", "used_records"]
 
@@ -35,6 +40,7 @@ class Airing:
         calibration: folder of records to apply; None applies none.
         tx_power_db: transmit power relative to that at the largest gain setting that was measured, with the gain record
             of `calibration`; None keeps the radio's transmit gain.
+        tape: of a trial whose exchanges are kept, or played; None for neither.
     """
 
     radio: str = "loopback:office"
@@ -46,10 +52,21 @@ class Airing:
     digital_loopback: bool = False
     calibration: str | None = None
     tx_power_db: float | None = None
+    tape: Tape | None = None
+
+    @classmethod
+    def of(cls, settings: AirSettings, radio: str, esn0_db: float | None, tape: Tape | None = None) -> Airing:
+        """As a campaign's settings say, at one Es/N0."""
+        return cls(
+            radio, settings.tx, settings.rx, esn0_db, settings.bench,
+            calibration=settings.calibration, tx_power_db=settings.tx_power_db, tape=tape,
+        )  # fmt: skip
 
     @property
     def address(self) -> str:
         """For reports."""
+        if self.tape is not None and self.tape.played is not None:
+            return f"replay:{self.tape.played.path.name}"
         return self.radio if self.tx is None else f"{self.tx} -> {self.rx}"
 
     def open(self, generator: np.random.Generator) -> Radio:
@@ -161,7 +178,16 @@ def exchange_over(
 
     Raises:
         RadioError: the last attempt's, where none succeeded.
+        RecordingError: the exchange is played, and was not recorded, or something else was sent.
     """
+    if airing.tape is not None:
+        return airing.tape.exchange(prepared.transmission, lambda: _live_exchange(airing, prepared, generator))
+    return _live_exchange(airing, prepared, generator)
+
+
+def _live_exchange(
+    airing: Airing, prepared: Ready, generator: np.random.Generator
+) -> tuple[Capture, tuple[FailedAttempt, ...]]:
     samples = prepared.transmission.samples
     if airing.digital_loopback and airing.calibration is not None:
         raise SettingsError("calibration is of the way over the air; leave out --calibration, or --digital-loopback")

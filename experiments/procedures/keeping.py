@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "keep_source",
     "kept_capture",
     "kept_deviation",
+    "kept_exchange",
     "kept_picture",
     "picture_file",
 ]
@@ -103,29 +105,62 @@ def keep_capture(
     Returns:
         Names of the files below the run's folder: the collection, what was sent, what was heard; or the one recording.
     """
-    target = directory.folder("captures") / _file_name(trial)
-    if sent is None:
-        written: tuple[Path, ...] = (write_capture(target, capture, reports),)
-    else:
+    folder, name = directory.folder("captures"), _file_name(trial)
+
+    def write(target: Path) -> tuple[Path, ...]:
+        if sent is None:
+            return (write_capture(target, capture, reports),)
         ends = (*sent.frame_starts[1:], sent.frame_starts[0] + sent.n_air_samples)
         frames = [
             SentFrame(start, end - start, sequence)
             for sequence, (start, end) in enumerate(zip(sent.frame_starts, ends, strict=True))
         ]
         reference = Capture(sent.samples, capture.sample_rate_hz, capture.center_frequency_hz)
-        written = write_collection(
+        return write_collection(
             target, reference, capture, reports, sent_frames=frames, description=f"Transmission {trial!r} of a run"
         )
+
+    written = _written_whole(folder, name, write)
     return tuple(path.relative_to(directory.path).as_posix() for path in written)
+
+
+def _written_whole(folder: Path, name: str, write: Callable[[Path], tuple[Path, ...]]) -> tuple[Path, ...]:
+    """Write files beside where they belong and move them there, so that whoever is killed leaves none that is cut.
+
+    The one that ties the others together goes last: without it there is no capture, rather than a part of one.
+    """
+    aside = folder / f".{name}"
+    # Of somebody who was killed.
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    try:
+        written = write(aside / name)
+        (folder / f"{name}{COLLECTION}").unlink(missing_ok=True)
+        for path in sorted(aside.iterdir(), key=lambda path: (path.suffix == COLLECTION, path.suffix == META)):
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return tuple(folder / path.name for path in written)
 
 
 def kept_capture(directory: RunDirectory, trial: str) -> Capture | None:
     """The capture of a trial, if it was kept; of several the first."""
-    base = directory.path / "captures" / _file_name(trial)
+    found = kept_exchange(directory, trial)
+    return None if found is None else found[1]
+
+
+def kept_exchange(directory: RunDirectory, name: str) -> tuple[Capture | None, Capture] | None:
+    """What was sent in an exchange, where that was kept, and what was heard; None where nothing was kept.
+
+    Raises:
+        RecordingError: a file is damaged.
+    """
+    base = directory.path / "captures" / _file_name(name)
     if base.with_name(base.name + COLLECTION).is_file():
-        return read_collection(base.with_name(base.name + COLLECTION)).received[0].capture
+        found = read_collection(base.with_name(base.name + COLLECTION))
+        return None if found.reference is None else found.reference.capture, found.received[0].capture
     path = base.with_name(base.name + META)
-    return read_capture(path) if path.is_file() else None
+    return (None, read_capture(path)) if path.is_file() else None
 
 
 def _file_name(*parts: str) -> str:

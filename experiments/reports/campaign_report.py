@@ -20,7 +20,7 @@ def write_campaign_report(directory: RunDirectory, settings: CampaignSettings, s
     Raises:
         RecordingError: a trial is damaged.
     """
-    trials, failures = directory.trials(), directory.failures()
+    trials, failures = directory.results()
     described = directory.described()
     planned = len(study.plan())
     summary = [

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..air_settings import radio_needs
 from ..campaign.study import Trial
 from .settings import SeriesSettings, SweepSettings, TrialSettings
 
 __all__ = ["plan", "transmission_of"]
 
 
-def plan(settings: SweepSettings) -> tuple[Trial, ...]:
-    """All trials; neighbours in the list share everything but what changes fastest, the repetition."""
+def plan(settings: SweepSettings, check: Callable[[TrialSettings], None] = lambda of: None) -> tuple[Trial, ...]:
+    """All trials; neighbours in the list share everything but what changes fastest, the repetition.
+
+    Args:
+        settings: resolved.
+        check: refuses a transmission that cannot be; it sees each cell's once.
+    """
     grid = settings.grid
     further = [[(axis, value) for value in values] for axis, values in grid.further.items()]
     cells = itertools.product(
@@ -23,12 +29,18 @@ def plan(settings: SweepSettings) -> tuple[Trial, ...]:
     return tuple(
         trial
         for series, cbr, esn0_db, axes, picture in cells
-        for trial in _repetitions(settings, series, cbr, esn0_db, dict(axes), picture)
+        for trial in _repetitions(settings, check, series, cbr, esn0_db, dict(axes), picture)
     )
 
 
 def _repetitions(
-    settings: SweepSettings, series: SeriesSettings, cbr: int, esn0_db: float | None, axes: dict[str, Any], picture: str
+    settings: SweepSettings,
+    check: Callable[[TrialSettings], None],
+    series: SeriesSettings,
+    cbr: int,
+    esn0_db: float | None,
+    axes: dict[str, Any],
+    picture: str,
 ) -> list[Trial]:
     # Ids end with what a person looks for; axes of the grid's own choice stand where they cannot be taken for those.
     level = "own" if esn0_db is None else f"{esn0_db:+g}dB"
@@ -36,7 +48,9 @@ def _repetitions(
     cell = "/".join((series.name, f"cbr{cbr}", level, *chosen, Path(picture).stem))
     values = {"series": series.name, "cbr": cbr, "esn0_db": esn0_db, **axes, "picture": picture}
     # What was recorded needs no radio.
-    needs = () if settings.recorded is not None else _needs(transmission_of(settings, values))
+    of = transmission_of(settings, values)
+    check(of)
+    needs = () if settings.recorded is not None else radio_needs(of.radio, of.tx, of.rx)
     return [
         Trial(f"{cell}/{number}", cell, {**values, "repetition": number}, needs)
         for number in range(settings.grid.repetitions)
@@ -46,13 +60,6 @@ def _repetitions(
 def _plain(value: object) -> str:
     text = "+".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return text.replace("/", "_")
-
-
-def _needs(transmission: TrialSettings) -> tuple[str, ...]:
-    """A real radio has one user at a time; simulated ones are made for each trial."""
-    radios = (transmission.tx, transmission.rx) if transmission.tx is not None else (transmission.radio,)
-    real = {radio for radio in radios if radio is not None and not radio.startswith(("loopback:", "replay:"))}
-    return tuple(f"radio:{radio}" for radio in sorted(real))
 
 
 def transmission_of(settings: SweepSettings, values: Mapping[str, Any]) -> TrialSettings:

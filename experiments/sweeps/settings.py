@@ -5,28 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from ..air_settings import AIR_PATHS, AirSettings
 from ..campaign.settings import CampaignSettings, merged
-from ..checking import not_a_setting
+from ..checking import not_a_setting, one_line
 from ..configuration import LinkSettings
 from ..decoding_settings import DecodingSettings, StrictSettings
-from ..fields import EsN0Db, InverseCbr, Name, Names, TxPowerDb
+from ..fields import EsN0Db, InverseCbr, Name, Names
 from ..procedures.photographs import PHOTOGRAPHS
 
 __all__ = ["ExpectSettings", "GridSettings", "SeriesSettings", "SweepSettings", "TrialSettings"]
 
 
-class TrialSettings(LinkSettings, DecodingSettings):
+class TrialSettings(LinkSettings, DecodingSettings, AirSettings):
     """All that one transmission of a sweep depends on, but for its picture; a grid or a curve may set any of it.
 
     Attributes:
         radio: address of the radio that sends and listens; the profile of a simulated one.
-        tx: address of the sending radio, where another one listens.
-        rx: address of the listening radio; goes with `tx`.
-        bench: what may be transmitted; None looks for bench.toml in the usual places.
-        calibration: folder of records to apply; None applies none.
-        tx_power_db: transmit power relative to the largest that was measured, by the gain record of `calibration`.
         esn0_db: Es/N0 of a simulated channel, or to be reached by a calibrated radio; None keeps the radio's own.
         side_px: photographs of scikit-image are cropped and scaled to squares of this side.
         decoders: names; empty measures the radio link alone.
@@ -35,22 +31,11 @@ class TrialSettings(LinkSettings, DecodingSettings):
     """
 
     radio: str = "loopback:ideal"
-    tx: str | None = None
-    rx: str | None = None
-    bench: str | None = None
-    calibration: str | None = None
-    tx_power_db: TxPowerDb | None = None
     esn0_db: EsN0Db | None = None
     side_px: Annotated[int, Field(ge=16, le=4096)] = 256
     decoders: tuple[str, ...] = ()
     weights: str | None = None
     task_guidance: Annotated[float, Field(ge=0)] = 0.0
-
-    @model_validator(mode="after")
-    def _pair(self) -> Self:
-        if (self.tx is None) != (self.rx is None):
-            raise ValueError("tx and rx go together; for one radio that does both, use radio")
-        return self
 
 
 class _Varying(StrictSettings):
@@ -126,7 +111,7 @@ class SweepSettings(CampaignSettings, TrialSettings):
             the first picture, and one repetition.
     """
 
-    path_fields: ClassVar[tuple[str, ...]] = ("weights", "calibration", "bench", "recorded")
+    path_fields: ClassVar[tuple[str, ...]] = ("weights", *AIR_PATHS)
 
     kind: Literal["sweep"] = "sweep"
     grid: GridSettings = GridSettings()
@@ -155,11 +140,17 @@ class SweepSettings(CampaignSettings, TrialSettings):
                 if setting in self.grid.further:
                     raise ValueError(f"{setting} stands in the grid and in series {series.name}; leave one out")
             # Every value by itself must be one that a transmission can have.
-            self.trial(series, {"cbr": self.grid.cbr[0]})
+            self._try(f"series.{index} ({series.name})", series, {})
             for axis, values in self.grid.further.items():
                 for value in values:
-                    self.trial(series, {"cbr": self.grid.cbr[0], axis: value})
+                    self._try("grid", series, {axis: value})
         return self
+
+    def _try(self, place: str, series: SeriesSettings, axes: dict[str, Any]) -> None:
+        try:
+            self.trial(series, {"cbr": self.grid.cbr[0], **axes})
+        except ValidationError as error:
+            raise ValueError(f"{place}: {one_line(error, TrialSettings)}") from error
 
     def trial(self, series: SeriesSettings, axes: dict[str, Any]) -> TrialSettings:
         """Settings of one transmission.

@@ -11,20 +11,15 @@ from sdr_gsc.errors import SettingsError
 
 from ..campaign.run_directory import RunDirectory
 from ..campaign.study import Line, RunTrial, Trial
+from ..checking import one_line
 from .planning import plan
-from .settings import SweepSettings
+from .settings import SweepSettings, TrialSettings
 
 if TYPE_CHECKING:
     from ..procedures.transmission import Aired
     from ..reports.page import Section
 
 __all__ = ["SweepStudy"]
-
-# Symbols on the air over payload symbols, about: pilots, guard interval, headers. Eight bytes each, twice: what was
-# sent and what was received, with the silence around it.
-_AIR_OVERHEAD, _AIR_BYTES = 2.2, 8 * 2.5
-# PNG of photographs, bytes per pixel, about.
-_PNG_BYTES = 2.0
 
 
 class SweepStudy:
@@ -36,25 +31,31 @@ class SweepStudy:
 
     def __init__(self, settings: SweepSettings) -> None:
         self.settings = settings
+        self._plan: tuple[Trial, ...] | None = None
 
     def plan(self) -> tuple[Trial, ...]:
         """See `Study.plan`.
 
         Raises:
-            SettingsError: a combination that no transmission can have.
+            SettingsError: a combination that no transmission can have, or that nobody could send or decode.
         """
-        try:
-            return plan(self.settings)
-        except ValidationError as error:
-            raise SettingsError(f"the grid holds a combination that cannot be: {error.errors()[0]['msg']}") from error
+        if self._plan is None:
+            from .refusing import Refusing
+
+            try:
+                self._plan = plan(self.settings, Refusing().check)
+            except ValidationError as error:
+                why = one_line(error, TrialSettings)
+                raise SettingsError(f"the grid holds a combination that cannot be: {why}") from error
+        return self._plan
 
     def bytes_per_trial(self) -> int:
         """See `Study.bytes_per_trial`."""
-        pixels = self.settings.side_px**2
-        kept = self.settings.keep
-        captures = 3 * pixels / min(self.settings.grid.cbr) * _AIR_OVERHEAD * _AIR_BYTES if "captures" in kept else 0.0
-        pictures = pixels * _PNG_BYTES * 2 if "pictures" in kept else 0.0
-        return round(captures + pictures)
+        if not self.settings.keep:
+            return 0
+        from .keeping_room import mean_bytes
+
+        return mean_bytes(self.settings)
 
     def prepare(self, out: RunDirectory) -> None:
         """Copy picture files into the run, so that it can be run again from itself."""

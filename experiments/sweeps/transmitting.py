@@ -11,7 +11,6 @@ import numpy as np
 
 from sdr_gsc.diffusion.decoders import check_used
 from sdr_gsc.diffusion.decoding import Decoder
-from sdr_gsc.errors import RecordingError
 from sdr_gsc.phy.report import FrameReport
 from sdr_gsc.seeding import TrialSeeds
 
@@ -19,9 +18,10 @@ from ..campaign.run_directory import RunDirectory
 from ..campaign.staging import staged
 from ..campaign.study import Line, Trial
 from ..procedures.airing import Airing, used_records
-from ..procedures.keeping import keep_capture, keep_pictures, kept_capture
+from ..procedures.keeping import keep_capture, keep_pictures
 from ..procedures.photographs import find_picture, is_photograph
 from ..procedures.scoring import score_of_nothing, trial_json
+from ..procedures.tape import played_exchange
 from ..procedures.transmission import Aired, Bench, Transmitted, make_ready, put_on_air, take_in
 from .headers import count_headers
 from .planning import transmission_of
@@ -62,25 +62,16 @@ class Sending(_Half):
 
         Raises:
             RadioError: the radio failed in every attempt.
-            RecordingError: the earlier run did not keep this trial's capture.
+            RecordingError: the earlier run did not keep this trial's capture, or sent something else in it.
         """
         of = transmission_of(self.settings, trial.values)
-        if self.settings.recorded is not None:
-            return self._recorded(trial, Path(self.settings.recorded))
+        # What does not fit the air is refused alike, whether it is sent or was.
         prepared = make_ready(self.picture(trial, of), of, self.bench(of), self.seeds(trial))
-        airing = Airing(
-            of.radio, of.tx, of.rx, of.esn0_db, of.bench,
-            calibration=of.calibration, tx_power_db=of.tx_power_db,
-        )  # fmt: skip
-        return put_on_air(prepared, airing, self.seeds(trial))
-
-    def _recorded(self, trial: Trial, run: Path) -> Aired:
-        capture = kept_capture(RunDirectory.open(run), trial.name)
-        if capture is None:
-            raise RecordingError(
-                f'{run} kept no capture of {trial.name}; record with keep = ["captures"] in the configuration'
-            )
-        return Aired(capture, f"replay:{run.name}")
+        if self.settings.recorded is not None:
+            run = RunDirectory.open(Path(self.settings.recorded))
+            capture = played_exchange(run, trial.name, prepared.transmission.samples)
+            return Aired(capture, f"replay:{run.path.name}")
+        return put_on_air(prepared, Airing.of(of, of.radio, of.esn0_db), self.seeds(trial))
 
 
 class Receiving(_Half):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
@@ -20,6 +19,7 @@ from .dataset import Samples, read_samples
 from .recording import Given, Notice, Recording
 from .shelf import Shelf, Stored, is_archive
 from .sigmf_names import CLIPPED, EXTENSION, GAP_LABEL, RETUNE, ROLE, SETTINGS
+from .sigmf_schema import require_valid
 
 __all__ = ["META", "read_capture", "read_from_shelf", "read_recording"]
 
@@ -131,10 +131,7 @@ def _metadata(stored: Stored) -> tuple[dict[str, Any], list[Notice]]:
     metadata = empty | metadata
     if "core:version" not in metadata["global"]:
         notices.append(Notice("core:version", "core:version is missing: read as the newest that is known here"))
-    with warnings.catch_warnings():
-        # Undeclared namespaces are named below.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        sigmf.SigMFFile(metadata=metadata).validate()
+    require_valid(sigmf.SigMFFile(metadata=metadata).ordered_metadata())
     for extension in metadata["global"].get("core:extensions", []):
         if not extension["optional"] and extension["name"] != EXTENSION["name"]:
             notices.append(

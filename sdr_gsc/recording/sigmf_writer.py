@@ -18,6 +18,7 @@ from ..capture import Capture, Gap
 from ..errors import RecordingError
 from ..phy.report import FrameReport
 from .sigmf_names import CLIPPED, EXTENSION, GAP_LABEL, RETUNE, SETTINGS
+from .sigmf_schema import require_valid
 
 __all__ = ["Annotation", "frame_annotation", "write_annotated", "write_capture"]
 
@@ -177,7 +178,8 @@ def write_annotated(
         # The samples go first: a recording that was cut short is recognized by its missing metadata or wrong hash.
         np.ascontiguousarray(capture.samples, np.dtype("<c8")).tofile(names["data_fn"])
         recording.set_data_file(names["data_fn"])
-        recording.tofile(names["meta_fn"], overwrite=True)
+        require_valid(recording.ordered_metadata())
+        recording.tofile(names["meta_fn"], skip_validate=True, overwrite=True)
     except (OSError, SigMFError) as error:
         raise RecordingError(
             f"cannot write {names['meta_fn']}: {error}; choose a folder that can be written"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from experiments.campaign.lines import lasting
 from experiments.cli import main
@@ -123,7 +125,13 @@ def wait_for(what, process, limit_s=120.0):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
-def test_a_dying_worker_costs_the_trial_in_its_hand_alone_and_a_killed_run_leaves_no_worker(config, tmp_path):
+def test_a_dying_worker_costs_the_trial_in_its_hand_alone_and_a_killed_run_leaves_no_worker(
+    config, tmp_path, monkeypatch, request
+):
+    # Nobody says how many threads there are: workers have one each, this process would have all processors.
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    request.addfinalizer(functools.partial(torch.set_num_threads, torch.get_num_threads()))
+    torch.set_num_threads(2)
     run, path = tmp_path / "run", config(12)
     command = [sys.executable, "-m", "experiments.cli", "run", str(path), "--out", str(run), "--workers", "2", "--json"]
     root = Path(__file__).parents[2]
@@ -154,6 +162,8 @@ def test_a_dying_worker_costs_the_trial_in_its_hand_alone_and_a_killed_run_leave
     reference = tmp_path / "reference"
     assert main(["run", str(path), "--out", str(reference), "--workers", "0"]) == 0
     assert lasting_lines(run) == lasting_lines(reference)
+    assert kept_files(run) == kept_files(reference)
+    assert torch.get_num_threads() == 2
 
 
 def test_what_was_recorded_gives_the_same_pictures_again(sdr_gsc, config, tmp_path):

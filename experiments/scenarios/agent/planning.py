@@ -18,7 +18,7 @@ def plan(settings: AgentSettings) -> tuple[Trial, ...]:
     at = None if own else settings.at_esn0_db
     symbols, latency = settings.at_symbols, settings.at_latency_steps
     cells: dict[tuple[str, float | None, int, int], None] = {}
-    for radio in settings.radios:
+    for radio in settings.ways:
         axes = (
             [(level, symbols, latency) for level in settings.esn0_db or (None,)],
             [(at, count, latency) for count in settings.symbols],
@@ -30,25 +30,24 @@ def plan(settings: AgentSettings) -> tuple[Trial, ...]:
         cell = f"{_short(radio)}/{_level(level)}/n{count}/late{late}"
         for episode in range(settings.episodes):
             values = {"study": SINGLE, "radio": radio, "esn0_db": level, "symbols": count, "latency_steps": late}
-            trials.append(_trial(cell, episode, values))
+            trials.append(_trial(settings, cell, episode, values))
     if settings.pair is not None:
-        for radio in settings.radios:
+        for radio in settings.ways:
             for level in dict.fromkeys(settings.pair.esn0_db or (None,)):
                 cell = f"{PAIR}/{_short(radio)}/{_level(level)}/n{settings.pair.symbols}/late{latency}"
                 for episode in range(settings.pair.episodes):
                     values = {"study": PAIR, "radio": radio, "esn0_db": level, "symbols": settings.pair.symbols}
-                    trials.append(_trial(cell, episode, {**values, "latency_steps": latency}))
+                    trials.append(_trial(settings, cell, episode, {**values, "latency_steps": latency}))
     return tuple(trials)
 
 
-def _trial(cell: str, episode: int, values: Mapping[str, object]) -> Trial:
-    address = str(values["radio"])
-    needs = () if address.startswith("loopback:") else (f"radio:{address}",)
+def _trial(settings: AgentSettings, cell: str, episode: int, values: Mapping[str, object]) -> Trial:
+    needs = settings.needs(str(values["radio"]))
     return Trial(f"{cell}/{episode}", cell, {**values, "episode": episode}, needs)
 
 
 def _short(radio: str) -> str:
-    return radio.removeprefix("loopback:")
+    return radio.removeprefix("loopback:").replace(" -> ", "+")
 
 
 def _level(esn0_db: float | None) -> str:

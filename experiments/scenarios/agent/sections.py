@@ -70,7 +70,7 @@ def _axis_images(folder: Path, settings: AgentSettings, trials: Sequence[Line]) 
         "symbols": settings.at_symbols,
         "latency_steps": settings.at_latency_steps,
     }
-    for radio in settings.radios:
+    for radio in settings.ways:
         short = radio.removeprefix("loopback:")
         for axis, label, caption in _AXES:
             others = {key: value for key, value in at.items() if key != axis}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from ...air_settings import AIR_PATHS, RecordedSettings, is_simulated
 from ...campaign.settings import CampaignSettings
 from ...decoding_settings import StrictSettings
 
@@ -71,7 +72,7 @@ class PairSettings(StrictSettings):
     episodes: Annotated[int, Field(ge=1)] = 10
 
 
-class AgentSettings(CampaignSettings):
+class AgentSettings(CampaignSettings, RecordedSettings):
     """A controller that acts on observations which crossed the link.
 
     Each axis is varied alone; the others stay at the values of ``at_…``.
@@ -79,11 +80,11 @@ class AgentSettings(CampaignSettings):
     Attributes:
         kind: tells configuration files apart.
         environment: of gymnasium.
-        radios: addresses; a curve each.
+        radios: addresses; a curve each. With `tx` and `rx` there is one curve, theirs, and `radios` are not used.
         steps: control steps of an episode.
         episodes: of each cell; one seed each.
         methods: controllers that are compared.
-        esn0_db: of a simulated channel; empty keeps the radio's own.
+        esn0_db: of a simulated channel, or to be reached by a calibrated radio; empty keeps the radio's own.
         symbols: complex symbols per observation.
         latency_steps: control steps between an observation and its arrival; policies are trained for up to 5.
         at_esn0_db: where the other axes are varied.
@@ -93,6 +94,8 @@ class AgentSettings(CampaignSettings):
         policy: the diffusion policy.
         pair: two agents on one channel; None leaves them out.
     """
+
+    path_fields: ClassVar[tuple[str, ...]] = AIR_PATHS
 
     kind: Literal["agent"] = "agent"
     environment: Literal["Pendulum-v1"] = "Pendulum-v1"
@@ -120,13 +123,17 @@ class AgentSettings(CampaignSettings):
 
     @model_validator(mode="after")
     def _noise(self) -> AgentSettings:
-        simulated = all(address.startswith("loopback:") for address in self.radios)
         levels = self.esn0_db + (() if self.pair is None else self.pair.esn0_db)
-        if levels and not simulated:
-            raise ValueError("esn0_db is for simulated radios; leave it empty for radios with noise of their own")
-        if self.pair is not None and self.pair.far_db and not self.pair.esn0_db:
+        self.require_noise(self.radios, levels)
+        simulated = all(is_simulated(address, self.tx) for address in self.radios)
+        if self.pair is not None and self.pair.far_db and not (self.pair.esn0_db and simulated):
             raise ValueError("far_db needs esn0_db: it is of simulated radios")
         for name, chosen in (("methods", self.methods), ("radios", self.radios)):
             if len(set(chosen)) < len(chosen):
                 raise ValueError(f"{name} are {', '.join(chosen)}; name each once")
         return self
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Names of the ways to the other end: addresses of radios, or of the one pair."""
+        return self.radios if self.tx is None else (f"{self.tx} -> {self.rx}",)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
+from hardware.radio import Radio
 from sdr_gsc.seeding import TrialSeeds
 
+from ...air_settings import is_simulated
+from ...campaign.run_directory import RunDirectory
 from ...campaign.study import Line, Trial
 from ...procedures.airing import Airing
+from ...procedures.tape import Tape
 from .controllers import ByExpert, ByPolicy, Clean, Controller, Undirected, packet_reader, symbol_reader
 from .episode import Agent, open_environment, run_episode
 from .kalman import ByFilter
@@ -35,11 +40,13 @@ class AgentTrials:
     Attributes:
         settings: resolved.
         nets: trained policies by name; those whose methods are asked for.
+        out: of the run, for captures; None keeps none.
         waveform: of the link.
     """
 
     settings: AgentSettings
     nets: Mapping[str, PolicyNet]
+    out: RunDirectory | None = None
     waveform: Waveform = field(default_factory=Waveform)
 
     def __call__(self, trial: Trial) -> Line:
@@ -47,21 +54,23 @@ class AgentTrials:
 
         Raises:
             RadioError: the radio failed.
+            RecordingError: see `Tape.exchange`.
             SettingsError: gymnasium is missing.
         """
         seeds = TrialSeeds(self.settings.seed, trial.name)
+        tape = Tape.of(self.settings, self.out, trial.name)
         run = self._pair if trial.values["study"] == PAIR else self._single
         symbols = int(trial.values["symbols"])
         return {
             "requested_esn0_db": trial.values["esn0_db"],
             "air": {"symbols": symbols, "air_samples": self.waveform.transmitter.air_samples(symbols)},
-            **run(trial, seeds),
+            **run(trial, seeds, tape),
         }
 
-    def _single(self, trial: Trial, seeds: TrialSeeds) -> Line:
-        return {"methods": {name: self._method(name, trial, seeds) for name in self.settings.methods}}
+    def _single(self, trial: Trial, seeds: TrialSeeds, tape: Tape) -> Line:
+        return {"methods": {name: self._method(name, trial, seeds, tape) for name in self.settings.methods}}
 
-    def _method(self, name: str, trial: Trial, seeds: TrialSeeds) -> Line | None:
+    def _method(self, name: str, trial: Trial, seeds: TrialSeeds, tape: Tape) -> Line | None:
         symbols, latency = int(trial.values["symbols"]), int(trial.values["latency_steps"])
         if name == "classical" and not PacketCode.fits(symbols):
             return None
@@ -72,8 +81,8 @@ class AgentTrials:
             agent = Agent.begin(environment, controller, latency, self._start(trial))
             if controller.encode is None:
                 return {"return": run_episode(agent, None, self.settings.steps), "frames": None}
-            with self._airing(trial, 0.0).open(seeds.generator("channel")) as radio:
-                uplink = Uplink(self.waveform, radio)
+            with self._radio(trial, 0.0, seeds.generator("channel"), tape) as radio:
+                uplink = Uplink(self.waveform, radio, tape)
                 gained = run_episode(agent, uplink, self.settings.steps)
         finally:
             environment.close()
@@ -88,10 +97,10 @@ class AgentTrials:
         """Seed of an episode's first state, the same in all cells: no curve bends because some starts are easier."""
         return TrialSeeds(self.settings.seed, f"start/{trial.values['episode']}").integer(f"environment/{number}")
 
-    def _pair(self, trial: Trial, seeds: TrialSeeds) -> Line:
+    def _pair(self, trial: Trial, seeds: TrialSeeds, tape: Tape) -> Line:
         found = {}
         for sharing in SHARINGS:
-            shared = self._shared(sharing, trial, seeds)
+            shared = self._shared(sharing, trial, seeds, tape)
             found[sharing] = {
                 "returns": list(shared.returns),
                 "sum": sum(shared.returns),
@@ -101,7 +110,7 @@ class AgentTrials:
             }
         return {"sharing": found}
 
-    def _shared(self, sharing: str, trial: Trial, seeds: TrialSeeds) -> Shared:
+    def _shared(self, sharing: str, trial: Trial, seeds: TrialSeeds, tape: Tape) -> Shared:
         symbols, latency = int(trial.values["symbols"]), int(trial.values["latency_steps"])
         far_db = 0.0 if self.settings.pair is None else self.settings.pair.far_db
         with ExitStack() as stack:
@@ -111,13 +120,13 @@ class AgentTrials:
                 stack.callback(environment.close)
                 controller = self._controller(POLICY, symbols, latency, seeds, f"/{number}")
                 agents.append(Agent.begin(environment, controller, latency, self._start(trial, number)))
-            first = stack.enter_context(self._airing(trial, 0.0).open(seeds.generator("channel/0")))
+            first = stack.enter_context(self._radio(trial, 0.0, seeds.generator("channel/0"), tape))
             # A radio with noise of its own is one radio, which both use in turn.
-            own = trial.values["esn0_db"] is None
-            second = first if own else self._airing(trial, far_db).open(seeds.generator("channel/1"))
-            if second is not first:
-                stack.enter_context(second)
-            uplinks = [Uplink(self.waveform, radio) for radio in (first, second)]
+            own = trial.values["esn0_db"] is None or not is_simulated(str(trial.values["radio"]), self.settings.tx)
+            second = first
+            if not own:
+                second = stack.enter_context(self._radio(trial, far_db, seeds.generator("channel/1"), tape))
+            uplinks = [Uplink(self.waveform, radio, tape) for radio in (first, second)]
             return run_pair(agents, uplinks, sharing, self.settings.steps)
 
     def _controller(self, name: str, symbols: int, latency: int, seeds: TrialSeeds, purpose: str = "") -> Controller:
@@ -147,6 +156,12 @@ class AgentTrials:
             with_variances=name != FLAT,
         )
 
-    def _airing(self, trial: Trial, below_db: float) -> Airing:
+    def _radio(
+        self, trial: Trial, below_db: float, generator: np.random.Generator, tape: Tape
+    ) -> AbstractContextManager[Radio | None]:
+        """The radio, opened; None where the tape takes its place."""
+        if tape.played is not None:
+            return nullcontext()
         level = trial.values["esn0_db"]
-        return Airing(str(trial.values["radio"]), esn0_db=None if level is None else float(level) - below_db)
+        esn0_db = None if level is None else float(level) - below_db
+        return Airing.of(self.settings, str(trial.values["radio"]), esn0_db).open(generator)

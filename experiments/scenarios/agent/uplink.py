@@ -11,7 +11,9 @@ from hardware.radio import Radio
 from sdr_gsc.capture import Capture
 from sdr_gsc.phy.framing import deinterleave
 from sdr_gsc.phy.receiver import Receiver
-from sdr_gsc.phy.transmitter import Transmitter
+from sdr_gsc.phy.transmitter import Transmission, Transmitter
+
+from ...procedures.tape import Tape
 
 __all__ = ["Arrived", "Uplink", "Waveform"]
 
@@ -57,14 +59,16 @@ class Uplink:
 
     Attributes:
         waveform: both ends'.
-        radio: open.
+        radio: open; None where the tape plays what was recorded.
+        tape: of the trial; None keeps nothing.
         sent: frames.
         lost: of these.
         air_samples: of all frames, preambles and headers included.
     """
 
     waveform: Waveform
-    radio: Radio
+    radio: Radio | None
+    tape: Tape | None = None
     sent: int = 0
     lost: int = 0
     air_samples: int = 0
@@ -79,13 +83,17 @@ class Uplink:
 
         Raises:
             RadioError: the radio failed.
+            RecordingError: see `Tape.exchange`.
         """
         tag = _TAG.pack(_MAGIC, agent, step, points.size)
         transmission = self.waveform.transmitter.transmit_symbols(points, tag, step)
-        capture = self.radio.exchange(Capture(transmission.samples, self.radio.settings.sample_rate_hz))
+        capture = self._exchange(transmission)
         self.sent += 1
         self.air_samples += transmission.n_air_samples
-        for frame in self.waveform.receiver.receive(capture).frames:
+        frames = self.waveform.receiver.receive(capture).frames
+        if self.tape is not None:
+            self.tape.heard([frame.report for frame in frames])
+        for frame in frames:
             header = frame.header
             # Somebody else's frame, or an old one, is no evidence.
             if header is None or header.mcs is not None or header.descriptor[: _TAG.size] != tag:
@@ -95,3 +103,14 @@ class Uplink:
                 return Arrived(symbols, variance, frame.report.esn0_db, step)
         self.lost += 1
         return Arrived(np.zeros(points.size, np.complex64), np.full(points.size, np.inf, np.float32), None, step)
+
+    def _exchange(self, transmission: Transmission) -> Capture:
+        if self.tape is None:
+            return self._live(transmission)
+        # Nothing is tried again within an episode: what comes late is another episode.
+        return self.tape.exchange(transmission, lambda: (self._live(transmission), ()))[0]
+
+    def _live(self, transmission: Transmission) -> Capture:
+        if self.radio is None:
+            raise ValueError("there is no radio, and no tape that plays; needed one of them")
+        return self.radio.exchange(Capture(transmission.samples, self.radio.settings.sample_rate_hz))

@@ -44,6 +44,8 @@ _PANEL_IN, _LEGEND_PT = 3.6, 8.5
 
 def machine_sections(out: RunDirectory, settings: MachineSettings, trials: Sequence[Line]) -> list[Section]:
     """See `Study.sections`."""
+    if not trials:
+        return []
     folder = out.folder("figures")
     images = [_saved(plot_agreement(settings, trials, "cbr"), folder / "bandwidth.png", "Agreement over bandwidth")]
     levels = {esn0_db for _, esn0_db in where(trials) if esn0_db is not None}

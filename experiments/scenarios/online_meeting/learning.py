@@ -91,13 +91,15 @@ def open_halves(settings: MeetingSettings) -> Halves:
 
 
 def learn(settings: MeetingSettings, out: RunDirectory) -> None:
-    """Learn what the methods of a run need; what is there already stays.
+    """Learn what the methods of a run need; what is there already, or in the recorded run of these settings, stays.
 
     Raises:
         SettingsError: see `open_halves`, `learn_change` and `fit`.
     """
     folder = out.folder("models")
     adapted = "updates+adapted" in settings.methods
+    if settings.recorded is not None:
+        _take_over(settings, RunDirectory.open(Path(settings.recorded)), folder)
     if (folder / _CHANGE).is_file() and ((folder / _DECODER).is_file() or not adapted):
         return
     halves = open_halves(settings)
@@ -112,3 +114,18 @@ def learn(settings: MeetingSettings, out: RunDirectory) -> None:
         write_whole(folder / _DECODER, save(state))
         checkpoint.unlink(missing_ok=True)
     write_whole(folder / _CHANGE, save({"change": change.cpu().contiguous()}))
+
+
+def _take_over(settings: MeetingSettings, recorded: RunDirectory, folder: Path) -> None:
+    """Copy what a run has learnt, if this one would learn the same: another machine learns other last bits."""
+    before = recorded.settings()
+    if not isinstance(before, MeetingSettings):
+        return
+    decided = ("clip", "side_px", "seed", "cbr", "key_gain", "levels", "adaptation", "weights", "methods")
+    if any(getattr(before, name) != getattr(settings, name) for name in decided):
+        return
+    # In the order in which they were made: the last one says that all are there.
+    for name in (_DECODER, _CHANGE):
+        source = recorded.path / "models" / name
+        if source.is_file() and not (folder / name).is_file():
+            write_whole(folder / name, source.read_bytes())

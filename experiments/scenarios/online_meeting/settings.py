@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from sdr_gsc.semantic.rate import RATES
 
+from ...air_settings import AIR_PATHS, RecordedSettings
 from ...campaign.settings import CampaignSettings
 from ...decoding_settings import StrictSettings
 from ...fields import EsN0Db, InverseCbr, Levels, McsIndex
@@ -68,16 +69,15 @@ class Schedule(StrictSettings):
         return self.key if index % self.period == 0 else self.update
 
 
-class MeetingSettings(CampaignSettings):
+class MeetingSettings(CampaignSettings, RecordedSettings):
     """Talking heads over a link, by semantic key frames and updates, or as a video.
 
     Attributes:
         kind: tells configuration files apart.
         clip: a video file or the name of a clip; its first half is learnt from, its second half judged.
         side_px: frames are cropped and scaled to squares of this side; None leaves them as they are.
-        radio: address of the radio.
-        bench: what may be transmitted; None looks for bench.toml in the usual places.
-        esn0_db: of a simulated channel; empty keeps the radio's own.
+        radio: address of the radio that sends and listens.
+        esn0_db: of a simulated channel, or to be reached by a calibrated radio; empty keeps the radio's own.
         cbr: inverse payload channel bandwidth ratios of whole streams.
         key_gain: symbols of a key frame over those of the average frame.
         frames: sent in a trial.
@@ -91,13 +91,12 @@ class MeetingSettings(CampaignSettings):
         device: where networks run.
     """
 
-    path_fields: ClassVar[tuple[str, ...]] = ("weights", "bench")
+    path_fields: ClassVar[tuple[str, ...]] = ("weights", *AIR_PATHS)
 
     kind: Literal["online_meeting"] = "online_meeting"
     clip: str = "carphone"
     side_px: Annotated[int, Field(ge=64, le=1024)] | None = None
     radio: str = "loopback:office"
-    bench: str | None = None
     esn0_db: tuple[EsN0Db, ...] = (0.0, 3.0, 6.0, 9.0, 12.0, 18.0)
     cbr: Annotated[tuple[InverseCbr, ...], Field(min_length=1)] = (48,)
     key_gain: Literal[2, 4, 8] = 2
@@ -113,8 +112,7 @@ class MeetingSettings(CampaignSettings):
 
     @model_validator(mode="after")
     def _sensible(self) -> MeetingSettings:
-        if self.esn0_db and not self.radio.startswith("loopback:"):
-            raise ValueError("esn0_db is for simulated radios; leave it empty for radios with noise of their own")
+        self.require_noise((self.radio,), self.esn0_db)
         known = {rate.inverse_cbr for rate in RATES}
         for rate in self.cbr:
             schedule = self.schedule(rate)
@@ -137,5 +135,12 @@ class MeetingSettings(CampaignSettings):
     def located(self, folder: Path) -> Self:
         """See CampaignSettings; a clip that is a file there is one, too."""
         found = CampaignSettings.located(self, folder)
-        clip = folder / self.clip
-        return found.model_copy(update={"clip": str(clip.resolve())}) if clip.is_file() else found
+
+        def place(name: str) -> str:
+            path = folder / name
+            return str(path.resolve()) if path.is_file() else name
+
+        update: dict[str, Any] = {"clip": place(self.clip)}
+        if found.quick is not None and "clip" in found.quick:
+            update["quick"] = found.quick | {"clip": place(found.quick["clip"])}
+        return found.model_copy(update=update)

@@ -18,6 +18,7 @@ from sdr_gsc.semantic.rate import rate_by_cbr
 from ...campaign.run_directory import RunDirectory
 from ...campaign.study import Line, Trial
 from ...procedures.airing import Airing
+from ...procedures.tape import Tape
 from ...procedures.transmission import Bench
 from ..faces.mtcnn import FaceFinder
 from ..video.pictures import send_timed
@@ -78,7 +79,8 @@ class MeetingTrials:
         window = self._halves.window(settings.frames, int(values["repetition"]), settings.repetitions)
         filmed = self._halves.clip.frames[window.start : window.stop]
         seeds = TrialSeeds(settings.seed, trial.name)
-        airing = Airing(radio=settings.radio, esn0_db=values["esn0_db"], bench=settings.bench)
+        tape = Tape.of(settings, self._out, trial.name)
+        airing = Airing.of(settings, settings.radio, values["esn0_db"], tape)
         semantic = values["method"] in SEMANTIC_METHODS
         shown = (self._by_frames if semantic else self._as_video)(filmed, trial, airing, seeds)
         judged = [
@@ -98,6 +100,7 @@ class MeetingTrials:
             "cbr_payload": shown.payload_symbols / pixels,
             "cbr_effective": shown.air_samples / pixels,
             "payload_bytes": shown.payload_bytes,
+            **tape.line(),
             **averages(judged),
             "by_frame": {name: [frame[name] for frame in judged] for name in ("psnr_db", "face", "landmark_error")},
             "timings_s": shown.timings_s,

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MeetingStudy"]
 
-_PICTURE_BYTES = 100_000
+# PNG of a frame, bytes per pixel, about.
+_PNG_BYTES = 2.0
 
 
 class MeetingStudy:
@@ -36,7 +37,7 @@ class MeetingStudy:
                 series.append((method, method, None))
             else:
                 series += [(f"{method}-mcs{mcs}", method, mcs) for mcs in settings.mcs]
-        needs = () if settings.radio.startswith("loopback:") else (f"radio:{settings.radio}",)
+        needs = settings.needs(settings.radio)
         plan = []
         # Repetitions outermost: a run that was stopped early shows every curve.
         for repetition in range(settings.repetitions):
@@ -57,8 +58,28 @@ class MeetingStudy:
         return tuple(plan)
 
     def bytes_per_trial(self) -> int:
-        """Frames of the first repetition are kept, three of each trial."""
-        return 3 * _PICTURE_BYTES // self.settings.repetitions
+        """Frames of the first repetition are kept, three of each trial; and captures, where they are asked for."""
+        from ...procedures.tape import exchange_bytes
+        from ..video.clips import open_clip
+
+        settings = self.settings
+        values = open_clip(settings.clip, side_px=settings.side_px, count=1).frames[0].size
+        pictures = round(3 * values / 3 * _PNG_BYTES / settings.repetitions)
+        if "captures" not in settings.keep:
+            return pictures
+        trials = self.plan()
+        captures = 0
+        for trial in trials:
+            schedule, method = settings.schedule(int(trial.values["cbr"])), trial.values["method"]
+            rates = [
+                schedule.mean if method == "keyframes" else schedule.cbr(index) for index in range(settings.frames)
+            ]
+            symbols = [values / rate for rate in rates]
+            # A video takes one burst for each group.
+            step = 1 if method in SEMANTIC_METHODS else schedule.period
+            groups = [sum(symbols[start : start + step]) for start in range(0, len(symbols), step)]
+            captures += sum(map(exchange_bytes, groups))
+        return pictures + captures // len(trials)
 
     def prepare(self, out: RunDirectory) -> None:
         """Learn the speaker from the first half of the clip; missing packages are told before that."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ...air_settings import AIR_PATHS, RecordedSettings
 from ...campaign.settings import CampaignSettings
 from ...fields import EsN0Db, InverseCbr, Levels, McsIndex, Names
 from ...procedures.photographs import PHOTOGRAPHS
@@ -15,13 +16,12 @@ from ...sweeps.settings import GridSettings, SeriesSettings, SweepSettings
 __all__ = ["PointSettings"]
 
 
-class PointSettings(CampaignSettings):
+class PointSettings(CampaignSettings, RecordedSettings):
     """Pictures over Es/N0 and bandwidth; at every point they cross the same channel in several ways.
 
     Attributes:
         radio: address of the radio that sends and listens; the profile of a simulated one.
-        bench: what may be transmitted; None looks for bench.toml in the usual places.
-        esn0_db: Es/N0 of a simulated channel; empty keeps the radio's own.
+        esn0_db: Es/N0 of a simulated channel, or to be reached by a calibrated radio; empty keeps the radio's own.
         cbr: inverse payload channel bandwidth ratios.
         pictures: paths, or names of photographs that come with packages.
         side_px: photographs are cropped and scaled to squares of this side; files stay as they are.
@@ -32,12 +32,11 @@ class PointSettings(CampaignSettings):
         weights: folder with other weights than the shipped ones.
     """
 
-    path_fields: ClassVar[tuple[str, ...]] = ("weights", "bench")
+    path_fields: ClassVar[tuple[str, ...]] = ("weights", *AIR_PATHS)
     #: Names that are no paths.
     picture_names: ClassVar[tuple[str, ...]] = PHOTOGRAPHS
 
     radio: str = "loopback:office"
-    bench: str | None = None
     esn0_db: tuple[EsN0Db, ...] = (10.0,)
     cbr: Annotated[tuple[InverseCbr, ...], Field(min_length=1)] = (24,)
     pictures: Names = PHOTOGRAPHS
@@ -45,7 +44,7 @@ class PointSettings(CampaignSettings):
     repetitions: Annotated[int, Field(ge=1)] = 1
     levels: Levels = 32
     mcs: tuple[McsIndex, ...] = (0, 2)
-    keep: tuple[Literal["captures", "pictures"], ...] = ()
+    keep: tuple[Literal["captures", "pictures"], ...] = ()  # type: ignore[assignment]
     weights: str | None = None
 
     @model_validator(mode="after")
@@ -57,6 +56,7 @@ class PointSettings(CampaignSettings):
         stems = [Path(picture).stem for picture in self.pictures]
         if len(set(stems)) < len(stems):
             raise ValueError(f"pictures are called {', '.join(stems)}; each needs a name of its own")
+        self.require_noise((self.radio,), self.esn0_db)
         return self
 
     def curves(self) -> tuple[SeriesSettings, ...]:
@@ -76,11 +76,16 @@ class PointSettings(CampaignSettings):
             name=self.name,
             seed=self.seed,
             radio=self.radio,
+            tx=self.tx,
+            rx=self.rx,
             bench=self.bench,
+            calibration=self.calibration,
+            tx_power_db=self.tx_power_db,
             side_px=self.side_px,
             levels=self.levels,
             weights=self.weights,
             keep=self.keep,
+            recorded=self.recorded,
             grid=GridSettings(esn0_db=self.esn0_db, cbr=self.cbr, pictures=self.pictures, repetitions=self.repetitions),
             series=self.curves(),
         )

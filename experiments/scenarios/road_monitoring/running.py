@@ -17,6 +17,7 @@ from sdr_gsc.semantic.rate import rate_by_cbr, symbols_per_picture
 from ...campaign.study import Line, Trial
 from ...procedures.airing import Airing
 from ...procedures.scoring import link_json
+from ...procedures.tape import Tape
 from ...procedures.transmission import Bench
 from ..video.clips import Clip, open_clip
 from ..video.coding import VideoCodec
@@ -57,11 +58,12 @@ class Running:
 
     Args:
         settings: resolved.
-        out: run directory, for pictures; None keeps none.
+        out: run directory, for pictures and captures; None keeps none.
     """
 
     def __init__(self, settings: RoadSettings, out: RunDirectory | None) -> None:
         self._settings = settings
+        self._out = out
         self._pictures = None if out is None else out.folder("pictures")
         self._detect = open_detector(settings.detector)
         self._bench = Bench.open(settings.weights)
@@ -76,7 +78,8 @@ class Running:
         frames = group.clip.frames
         clock = StageClock()
         seeds = TrialSeeds(settings.seed, trial.name)
-        airing = Airing(settings.radio, esn0_db=values["esn0_db"])
+        tape = Tape.of(settings, self._out, trial.name)
+        airing = Airing.of(settings, settings.radio, values["esn0_db"], tape)
         sent = self._send(trial, group, airing, seeds, clock)
         boxes = [self._detect(pixels_of(frame)) for frame in sent.frames]
         line = self._line(trial, sent, boxes, group, airing)
@@ -85,7 +88,7 @@ class Running:
         stages = clock.stages(frames=len(frames), unit_frames=unit, rate_hz=group.clip.rate_hz)
         if self._pictures is not None and int(values["repetition"]) == 0:
             self._keep(trial, sent, boxes, group)
-        return line | {"timings_s": stages.timings_s()}
+        return line | tape.line() | {"timings_s": stages.timings_s()}
 
     def _group(self, first: int) -> _Group:
         if first not in self._groups:

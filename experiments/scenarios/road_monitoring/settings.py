@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from sdr_gsc.semantic.rate import RATES
 
+from ...air_settings import AIR_PATHS, RecordedSettings
 from ...campaign.settings import CampaignSettings
 from ...decoding_settings import StrictSettings
 from ...fields import EsN0Db, InverseCbr, McsIndex
@@ -58,7 +59,7 @@ class RegionSettings(StrictSettings):
     seam_px: Annotated[int, Field(ge=0, le=64)] = 8
 
 
-class RoadSettings(CampaignSettings):
+class RoadSettings(CampaignSettings, RecordedSettings):
     """Groups of frames of a street, by each method at each bandwidth and Es/N0.
 
     Attributes:
@@ -73,18 +74,18 @@ class RoadSettings(CampaignSettings):
             at a higher one where that serves the detections, and the others are coded video behind LDPC; all on the
             same air samples.
         cbr: inverse payload channel bandwidth ratio of `uniform`, which sets the air samples of all.
-        esn0_db: of a simulated channel; empty keeps the radio's own.
+        esn0_db: of a simulated channel, or to be reached by a calibrated radio; empty keeps the radio's own.
         mcs: modulation and coding schemes of coded video; each is a curve of its own.
         levels: quantizer levels per real dimension of semantic symbols.
         decoder: name of the decoder of semantic symbols.
-        radio: address.
+        radio: address of the radio that sends and listens.
         repetitions: of each group, each with its own channel.
         detector: who looks at the street.
         regions: how symbols go to regions.
         weights: folder with other weights than the shipped ones.
     """
 
-    path_fields: ClassVar[tuple[str, ...]] = ("weights",)
+    path_fields: ClassVar[tuple[str, ...]] = ("weights", *AIR_PATHS)
 
     kind: Literal["road_monitoring"] = "road_monitoring"
     clip: str = "bikes"
@@ -113,8 +114,7 @@ class RoadSettings(CampaignSettings):
                 raise ValueError(f"{name} holds a value more than once: {values}")
         if (self.height is None) != (self.width is None):
             raise ValueError("height and width go together")
-        if self.esn0_db and not self.radio.startswith("loopback:"):
-            raise ValueError("esn0_db is for simulated radios; leave it empty for one with noise of its own")
+        self.require_noise((self.radio,), self.esn0_db)
         return self
 
     @property
@@ -125,11 +125,20 @@ class RoadSettings(CampaignSettings):
     def located(self, folder: Path) -> Self:
         """The same with absolute paths; names of clips stay names unless `folder` holds such a file."""
         found = super().located(folder)
-        path = folder / self.clip
-        update: dict[str, Any] = {}
-        if self.clip not in CLIPS or path.is_file():
-            update["clip"] = str(path.resolve())
-        if self.detector.code is not None:
-            code = str((folder / self.detector.code).resolve())
-            update["detector"] = self.detector.model_copy(update={"code": code})
+
+        def place(values: dict[str, Any]) -> dict[str, Any]:
+            update: dict[str, Any] = {}
+            clip = values.get("clip")
+            if clip is not None and (clip not in CLIPS or (folder / clip).is_file()):
+                update["clip"] = str((folder / clip).resolve())
+            code = values.get("detector", {}).get("code")
+            if code is not None:
+                update["detector"] = values["detector"] | {"code": str((folder / code).resolve())}
+            return update
+
+        update = place({"clip": self.clip, "detector": self.detector.model_dump(exclude_unset=True)})
+        if "detector" in update:
+            update["detector"] = self.detector.model_copy(update={"code": update["detector"]["code"]})
+        if found.quick is not None:
+            update["quick"] = found.quick | place(found.quick)
         return found.model_copy(update=update)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RoadStudy"]
 
-# Three PNG files of a frame of the default size, about.
-_PICTURE_BYTES = 600_000
+# PNG of a frame of a street, bytes per pixel, about.
+_PNG_BYTES = 2.0
 
 
 class RoadStudy:
@@ -33,7 +33,7 @@ class RoadStudy:
         """See `Study.plan`."""
         settings = self.settings
         trials = []
-        needs = () if settings.radio.startswith("loopback:") else (f"radio:{settings.radio}",)
+        needs = settings.needs(settings.radio)
         curves = [
             (method, mcs)
             for method in settings.methods
@@ -54,8 +54,22 @@ class RoadStudy:
         return tuple(trials)
 
     def bytes_per_trial(self) -> int:
-        """See `Study.bytes_per_trial`."""
-        return _PICTURE_BYTES
+        """A picture of every trial of the first repetition; and captures, where they are asked for."""
+        from ...procedures.tape import exchange_bytes
+        from ..video.clips import open_clip
+
+        settings, trials = self.settings, self.plan()
+        values = open_clip(settings.clip, size=settings.size, first=settings.first[0], count=1).frames[0].size
+        pictures = values / 3 * _PNG_BYTES / settings.repetitions
+        if "captures" not in settings.keep:
+            return round(pictures)
+        captures = 0
+        for trial in trials:
+            whole = exchange_bytes(values / int(trial.values["cbr"]))
+            # Regions share the air of a whole frame, each in an exchange of its own.
+            apart = settings.regions.count * exchange_bytes(0) // 2 if trial.values["method"] == "regions" else 0
+            captures += settings.frames * (whole + apart)
+        return round(pictures + captures / len(trials))
 
     def prepare(self, out: RunDirectory) -> None:
         """Nothing is shared but the clip, which every worker reads."""

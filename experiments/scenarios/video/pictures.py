@@ -68,6 +68,8 @@ def send_timed(
     clock.add("air", prepared.transmission.n_air_samples / capture.sample_rate_hz)
     with clock.stage("receive"):
         reception = gather(capture, bench.receiver)
+    if airing.tape is not None:
+        airing.tape.heard(reception.reports)
     if reception.descriptor != prepared.descriptor:
         # Somebody else's picture on the same frequency is not this one.
         reception = nothing_received(reception)

@@ -200,6 +200,8 @@ def send_video(
         clock.add("air", prepared.transmission.n_air_samples / capture.sample_rate_hz)
         with clock.stage("receive"):
             reception, blocks = gather_blocks(bench.receiver.receive(capture).frames)
+        if airing.tape is not None:
+            airing.tape.heard(reception.reports)
         if reception.descriptor != prepared.descriptor:
             # Without a header the receiver knows neither blocks nor length, only how much a slot can hold.
             blocks = (None,) * -(-size // block_bytes(mcs))

@@ -123,8 +123,10 @@ def test_runs_without_a_common_trial_are_refused(runs, tmp_path):
     other.append({"trial": "elsewhere"})
     with pytest.raises(SettingsError, match="no trial in common"):
         compare_runs(first.path, other.path)
-    with pytest.raises(SettingsError, match="figures called loudness"):
+    with pytest.raises(SettingsError, match=r"figures called loudness in common; needed some of .*psnr_db"):
         compare_runs(first.path, first.path, ["loudness"])
+    with pytest.raises(SettingsError, match=r"figures called psnr in common; did you mean psnr_db\?"):
+        compare_runs(first.path, first.path, ["psnr_db", "psnr"])
 
 
 def test_a_gallery_shows_figures_with_their_command(tmp_path):

@@ -32,6 +32,8 @@ def test_other_software_is_told_and_kept(directory):
     assert "packages.numpy was 1.0 when the run began" in sentence
     ((name, (before, _)),) = directory.described()["resumed"][0].items()
     assert (name, before) == ("packages.numpy", "1.0")
+    note_resumption(directory)
+    assert len(directory.described()["resumed"]) == 1, "the same change was noted twice"
 
 
 def test_a_clock_that_stands_still_or_goes_back_does_not_mix_runs(tmp_path, monkeypatch):

@@ -9,13 +9,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from experiments import cli_campaign
 from experiments.campaign import room, trial_log
+from experiments.campaign.engine import Failure, Outcome
 from experiments.campaign.inline import InlineEngine
 from experiments.campaign.lines import lasting
 from experiments.campaign.merging import merge_runs
 from experiments.campaign.run_directory import RunDirectory
 from experiments.campaign.running import CampaignStoppedError, run_campaign
+from experiments.campaign.staging import staged
 from experiments.campaign.study import Trial
+from experiments.cli_engine import EngineChoice
+from experiments.reports import campaign_report
+from experiments.settings_files import write_settings
 from experiments.sweeps.settings import SeriesSettings, SweepSettings
 from sdr_gsc.errors import RecordingError, SettingsError
 from sdr_gsc.seeding import TrialSeeds
@@ -125,7 +131,7 @@ def test_what_would_hit_all_trials_stops_at_once(directory, settings):
 
 def test_a_radio_that_is_gone_for_good_does_not_use_up_the_plan(directory, settings):
     study = Draws(settings, count=100, breaks=lambda name, tried: OSError("gone"))
-    with pytest.raises(CampaignStoppedError, match="retry-failed"):
+    with pytest.raises(CampaignStoppedError, match=rf"with: gone\. .*sdr-gsc resume {directory.path} --retry-failed"):
         go(directory, study)
     assert len(directory.failures()) == 10
 
@@ -209,18 +215,92 @@ def test_parts_become_the_whole(tmp_path, settings):
     assert merged.trials_file.stat().st_size == size
 
 
-def test_parts_that_contradict_each_other_are_refused(tmp_path, settings):
-    first = RunDirectory.create(tmp_path / "first", settings)
-    second = RunDirectory.create(tmp_path / "second", settings)
-    first.append({"trial": "a", "x": 1.0, "timings_s": {"all": 1}})
-    second.append({"trial": "a", "x": 1.0, "timings_s": {"all": 2}})
-    merge_runs([first.path, second.path], tmp_path / "same")
-    second.append({"trial": "b", "failed": {"cause": "x"}})
-    first.append({"trial": "b", "x": 2.0})
-    assert len(merge_runs([second.path, first.path], tmp_path / "mended").trials()) == 2
-    second.append({"trial": "b", "x": 3.0})
-    with pytest.raises(SettingsError, match="trial b differs"):
-        merge_runs([first.path, second.path], tmp_path / "no")
-    other = RunDirectory.create(tmp_path / "other", settings.model_copy(update={"seed": 4}))
-    with pytest.raises(SettingsError, match="different settings"):
-        merge_runs([first.path, other.path], tmp_path / "never")
+def test_a_run_that_was_broken_off_before_it_began_is_begun_again(tmp_path, settings):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("environment.json", ".environment.json.12", ".config.toml.12", ".lock"):
+        (folder / name).write_text("{")  # as a kill leaves them
+    assert len(go(RunDirectory.create(folder, settings), Draws(settings))) == 12
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters/environment.json").touch()
+    (tmp_path / "letters/a.txt").touch()
+    with pytest.raises(SettingsError, match="not a run"):
+        RunDirectory.create(tmp_path / "letters", settings)
+
+
+def test_a_lost_description_is_told_with_what_mends_it(directory, settings):
+    directory.environment.write_bytes(b"\0" * 20)
+    with pytest.raises(SettingsError, match=r"missing or damaged.*run_format.: 2") as told:
+        go(directory, Draws(settings))
+    directory.environment.write_text(str(told.value).partition("write ")[2].partition(" into")[0])
+    assert len(go(directory, Draws(settings))) == 12
+
+
+def test_what_came_with_a_failure_that_ends_the_run_is_kept(directory, settings):
+    class Both(InlineEngine):
+        """Two trials end at the same time, the failed one first."""
+
+        def free(self):
+            return 2 - len(self.taken)
+
+        def submit(self, trial):
+            self.taken.append(trial)
+
+        def wait(self):
+            good, bad = self.taken
+            return (Outcome(bad, failure=Failure("SettingsError", "no", fatal=True)), Outcome(good, {"received": True}))
+
+    study = Draws(settings)
+    engine = Both(study, directory)
+    engine.taken = []
+    with pytest.raises(CampaignStoppedError, match="t1: no"):
+        run_campaign(directory, settings, study, lambda: engine)
+    assert [line["trial"] for line in directory.trials()] == ["t0"]
+
+
+def test_what_a_killed_trial_left_is_swept_up_and_a_failed_one_leaves_nothing(directory, settings):
+    (directory.folder(".staging") / "half").mkdir()
+    (directory.path / ".staging/half/picture.png").write_bytes(b"\x89PNG")
+    go(directory, Draws(settings))
+    assert not (directory.path / ".staging").exists()
+
+    def breaks_off():
+        with staged(directory) as out:
+            (out.folder("pictures") / "a.png").write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        breaks_off()
+    assert not (directory.path / "pictures/a.png").exists()
+    with staged(directory) as out:
+        (out.folder("pictures") / "a.png").write_bytes(b"whole")
+    assert (directory.path / "pictures/a.png").read_bytes() == b"whole"
+    assert list((directory.path / ".staging").iterdir()) == []
+
+
+def test_a_part_of_a_plan_is_resumed_as_a_part(directory, settings, capsys, monkeypatch):
+    study = Draws(settings, breaks=lambda name, tried: KeyboardInterrupt() if name == "t1" else None)
+    monkeypatch.setattr(cli_campaign, "_study", lambda settings: study)
+    with pytest.raises(KeyboardInterrupt):
+        cli_campaign.resume_command(directory.path, EngineChoice(workers=0, shard="1/1"), as_json=True)
+    assert f"sdr-gsc resume {directory.path} --shard 1/1\n" in capsys.readouterr().err
+
+
+def test_a_report_that_finds_no_room_is_told_with_what_mends_it(directory, settings, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli_campaign, "_study", Draws)
+    monkeypatch.setattr(campaign_report, "write_whole", full)
+    with pytest.raises(RecordingError, match=f"No space left.*trials are kept.*sdr-gsc report {directory.path}"):
+        cli_campaign.resume_command(directory.path, EngineChoice(workers=0), as_json=True)
+    assert len(directory.trials()) == 12
+
+
+@pytest.mark.parametrize("choice", [{"workers": -1}, {"shard": "3/2"}, {"address": "auto"}])
+def test_choices_that_cannot_be_leave_no_folder(tmp_path, settings, choice):
+    config = tmp_path / "config.toml"
+    write_settings(config, settings)
+    with pytest.raises(SettingsError, match="--"):
+        cli_campaign.run_command(config, quick=False, out=tmp_path / "run", choice=EngineChoice(**choice), as_json=True)
+    assert not (tmp_path / "run").exists()

@@ -115,3 +115,14 @@ def test_shards_are_a_partition_that_keeps_cells_whole(count):
 def test_a_shard_that_is_not_there_is_refused(text):
     with pytest.raises(SettingsError, match="INDEX/COUNT"):
         Shard.parse(text)
+
+
+@pytest.mark.parametrize("stop", [None, StopSettings(errors=10**6), StopSettings(metric="x", half_width=1e-9)])
+@pytest.mark.parametrize(("cells", "repetitions"), [(20_000, 1), (1, 10_000)])
+def test_large_plans_are_no_matter(cells, repetitions, stop):
+    # Anything that looks at all cells, or at all repetitions, for each trial would take hours.
+    scheduler = Scheduler(plan(cells, repetitions), {}, stop=stop)
+    for left in range(cells * repetitions, 0, -1):
+        assert scheduler.remaining == left
+        scheduler.finished(scheduler.next(), {"received": False, "x": left * 0.1})
+    assert scheduler.next() is None

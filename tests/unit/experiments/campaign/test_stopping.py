@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from experiments.campaign.settings import StopSettings
-from experiments.campaign.stopping import StopCount, figure_at, half_width
+from experiments.campaign.stopping import StopCount, figure_at, half_width, unknown_metric
 
 
 def test_the_interval_is_students():
@@ -63,3 +63,12 @@ def test_enough_errors_or_a_narrow_interval_are_enough():
 def test_half_a_rule_is_refused(values):
     with pytest.raises(ValueError, match="together|give errors"):
         StopSettings(**values)
+
+
+def test_a_metric_that_nobody_measures_is_told():
+    lines = [{"decoders": {"mmse": {"psnr_db": 20.0, "name": "x"}}, "received": True}] * 2
+    rule = StopSettings(metric="decoders.mmse.psnr", half_width=1.0)
+    assert "did you mean decoders.mmse.psnr_db?" in unknown_metric(rule, lines)
+    assert unknown_metric(rule, []) is None
+    assert unknown_metric(StopSettings(metric="decoders.mmse.psnr_db", half_width=1.0), lines) is None
+    assert unknown_metric(StopSettings(errors=1), lines) is None
