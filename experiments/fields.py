@@ -9,13 +9,15 @@ from pydantic import AfterValidator, Field
 from sdr_gsc.phy.coding.mcs import MCS_TABLE
 from sdr_gsc.semantic.rate import rate_by_cbr
 
-__all__ = ["EsN0Db", "InverseCbr", "Levels", "MappingName", "McsIndex", "Name", "Names", "Seed", "TxPowerDb"]
+__all__ = ["Device", "EsN0Db", "InverseCbr", "Levels", "MappingName", "McsIndex", "Name", "Names", "Seed", "TxPowerDb"]
 
 
 def _known_rate(inverse_cbr: int) -> int:
     return rate_by_cbr(inverse_cbr).inverse_cbr
 
 
+#: Where networks run; of several GPUs one by its number.
+Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")]
 MappingName = Literal["direct", "coded", "classical"]
 Levels = Literal[4, 8, 16, 32]
 McsIndex = Annotated[int, Field(ge=0, lt=len(MCS_TABLE))]

@@ -59,8 +59,9 @@ def played_exchange(run: RunDirectory, name: str, sent: np.ndarray) -> Capture:
     reference, received = found
     if reference is not None and not _same(reference.samples, sent):
         raise RecordingError(
-            f"{run.path}: the run diverged at {name}: what was recorded there is not what would be sent now, so its "
-            "air belongs to other symbols; replay with the settings, weights and software that recorded, or record again"
+            f"{run.path}: the run diverged at {name}: what was recorded there is not what would be sent now, so "
+            "its air belongs to other symbols; replay with the settings, weights and software that recorded it, or "
+            "record again"
         )
     return received
 

@@ -32,6 +32,7 @@ from sdr_gsc.semantic.values import Reception, Reconstruction
 
 from ..configuration import LinkSettings
 from .airing import Airing, exchange_over
+from .devices import require_device
 
 __all__ = [
     "CLASSICAL",
@@ -92,8 +93,10 @@ class Bench:
             codec_code: the Python file with its classes.
 
         Raises:
+            SettingsError: there is no such device.
             WeightsError: see Codec.load and load_foreign_codec.
         """
+        require_device(device)
         folder = None if weights is None else Path(weights)
         if codec is not None:
             code = None if codec_code is None else Path(codec_code)

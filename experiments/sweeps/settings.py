@@ -12,7 +12,7 @@ from ..campaign.settings import CampaignSettings, merged
 from ..checking import not_a_setting, one_line
 from ..configuration import LinkSettings
 from ..decoding_settings import DecodingSettings, StrictSettings
-from ..fields import EsN0Db, InverseCbr, Name, Names
+from ..fields import Device, EsN0Db, InverseCbr, Name, Names
 from ..procedures.photographs import PHOTOGRAPHS
 
 __all__ = ["ExpectSettings", "GridSettings", "SeriesSettings", "SweepSettings", "TrialSettings"]
@@ -28,6 +28,7 @@ class TrialSettings(LinkSettings, DecodingSettings, AirSettings):
         decoders: names; empty measures the radio link alone.
         weights: folder with other weights than the shipped ones.
         task_guidance: of `posterior`, weight of the task vector's likelihood; see DecoderOptions.
+        device: where decoders run. Senders encode on the processor, so that both ends of a trial agree to the bit.
     """
 
     radio: str = "loopback:ideal"
@@ -36,6 +37,7 @@ class TrialSettings(LinkSettings, DecodingSettings, AirSettings):
     decoders: tuple[str, ...] = ()
     weights: str | None = None
     task_guidance: Annotated[float, Field(ge=0)] = 0.0
+    device: Device = "cpu"
 
 
 class _Varying(StrictSettings):

@@ -40,8 +40,8 @@ class _Half:
         # One codec at a time in memory, unless a grid alternates between several.
         self._bench = lru_cache(maxsize=2)(_open_bench)
 
-    def bench(self, of: TrialSettings) -> Bench:
-        return self._bench(of.weights, of.codec, of.codec_code)
+    def bench(self, of: TrialSettings, device: str = "cpu") -> Bench:
+        return self._bench(of.weights, of.codec, of.codec_code, device)
 
     def picture(self, trial: Trial, of: TrialSettings) -> np.ndarray:
         name = str(trial.values["picture"])
@@ -86,7 +86,7 @@ class Receiving(_Half):
         of = transmission_of(self.settings, trial.values)
         bench, seeds, picture = self.bench(of), self.seeds(trial), self.picture(trial, of)
         prepared = make_ready(picture, of, bench, seeds)
-        transmitted = take_in(aired, prepared, of, bench, self.decoders(of), seeds)
+        transmitted = take_in(aired, prepared, of, self.bench(of, of.device), self.decoders(of), seeds)
         _, line, reports = trial_json(trial.name, transmitted, picture, bench.receiver.numerology, bench.codec)
         line |= _further(trial, transmitted, picture, bench) | self.also(trial, transmitted, picture)
         if self.settings.keep:
@@ -110,18 +110,18 @@ class Receiving(_Half):
     def decoders(self, of: TrialSettings) -> dict[str, Decoder]:
         """Open decoders, or find them open."""
         options = of.decoder_options(of.task_guidance)
-        key = (of.decoders, options, of.weights, of.codec, of.codec_code)
+        key = (of.decoders, options, of.weights, of.codec, of.codec_code, of.device)
         if key not in self._decoders:
             check_used(set(of.decoders), options)
             # Few combinations are open at a time: a grid walks through its decoders one after the other.
             if len(self._decoders) >= 4:
                 self._decoders.pop(next(iter(self._decoders)))
-            self._decoders[key] = self.bench(of).decoders(of.decoders, options)
+            self._decoders[key] = self.bench(of, of.device).decoders(of.decoders, options)
         return self._decoders[key]
 
 
-def _open_bench(weights: str | None, codec: str | None, codec_code: str | None) -> Bench:
-    return Bench.open(weights, codec=codec, codec_code=codec_code)
+def _open_bench(weights: str | None, codec: str | None, codec_code: str | None, device: str) -> Bench:
+    return Bench.open(weights, device, codec=codec, codec_code=codec_code)
 
 
 def _further(trial: Trial, transmitted: Transmitted, picture: np.ndarray, bench: Bench) -> Line:

@@ -26,7 +26,7 @@ class _Receiving(PointReceiving):
         if of.mapping == CLASSICAL:
             return {}
         if self._knobs is None:
-            self._knobs = open_knobs(self._human, self.bench(of))
+            self._knobs = open_knobs(self._human, self.bench(of, of.device))
         return self._knobs
 
 

@@ -12,7 +12,7 @@ from sdr_gsc.semantic.rate import RATES
 from ...air_settings import AIR_PATHS, RecordedSettings
 from ...campaign.settings import CampaignSettings
 from ...decoding_settings import StrictSettings
-from ...fields import EsN0Db, InverseCbr, Levels, McsIndex
+from ...fields import Device, EsN0Db, InverseCbr, Levels, McsIndex
 
 __all__ = ["SEMANTIC_METHODS", "AdaptationSettings", "MeetingSettings", "MethodName", "Schedule"]
 
@@ -108,7 +108,7 @@ class MeetingSettings(CampaignSettings, RecordedSettings):
     mcs: Annotated[tuple[McsIndex, ...], Field(min_length=1)] = (0, 2)
     adaptation: AdaptationSettings = AdaptationSettings()
     weights: str | None = None
-    device: str = "cpu"
+    device: Device = "cpu"
 
     @model_validator(mode="after")
     def _sensible(self) -> MeetingSettings:

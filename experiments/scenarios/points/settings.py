@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ...air_settings import AIR_PATHS, RecordedSettings
 from ...campaign.settings import CampaignSettings
-from ...fields import EsN0Db, InverseCbr, Levels, McsIndex, Names
+from ...fields import Device, EsN0Db, InverseCbr, Levels, McsIndex, Names
 from ...procedures.photographs import PHOTOGRAPHS
 from ...sweeps.settings import GridSettings, SeriesSettings, SweepSettings
 
@@ -30,6 +30,7 @@ class PointSettings(CampaignSettings, RecordedSettings):
         mcs: modulation and coding schemes of the classical baseline; empty leaves it out.
         keep: what is left of every trial: ``captures`` (as SigMF), ``pictures``.
         weights: folder with other weights than the shipped ones.
+        device: where decoders run.
     """
 
     path_fields: ClassVar[tuple[str, ...]] = ("weights", *AIR_PATHS)
@@ -46,6 +47,7 @@ class PointSettings(CampaignSettings, RecordedSettings):
     mcs: tuple[McsIndex, ...] = (0, 2)
     keep: tuple[Literal["captures", "pictures"], ...] = ()  # type: ignore[assignment]
     weights: str | None = None
+    device: Device = "cpu"
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -84,6 +86,7 @@ class PointSettings(CampaignSettings, RecordedSettings):
             side_px=self.side_px,
             levels=self.levels,
             weights=self.weights,
+            device=self.device,
             keep=self.keep,
             recorded=self.recorded,
             grid=GridSettings(esn0_db=self.esn0_db, cbr=self.cbr, pictures=self.pictures, repetitions=self.repetitions),

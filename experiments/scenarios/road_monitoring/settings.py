@@ -38,7 +38,9 @@ class DetectorSettings(StrictSettings):
 
     @model_validator(mode="after")
     def _own(self) -> Self:
-        if self.code is not None and {"threshold", "upscale"} & self.model_fields_set:
+        # By value: what is written into a run and read back names all fields.
+        given = any(getattr(self, name) != type(self).model_fields[name].default for name in ("threshold", "upscale"))
+        if self.code is not None and given:
             raise ValueError("threshold and upscale are of the people detector; leave them out with code")
         return self
 

@@ -160,14 +160,19 @@ def test_settings_of_the_air_are_those_of_sweeps(kind, live, tmp_path):
 
 
 @pytest.mark.parametrize("of", ["road_monitoring", "online_meeting"])
-def test_clips_and_detectors_of_quick_values_start_at_the_configuration(of, live, tmp_path):
+def test_clips_of_quick_values_start_at_the_configuration(of, live, tmp_path):
     (tmp_path / "own.mp4").touch()
-    quick = {"clip": "own.mp4"} | ({"detector": {"code": "own.py"}} if of == "road_monitoring" else {})
-    settings = live.settings(of, detector={}, quick=quick) if of == "road_monitoring" else live.settings(of, quick=quick)
-    found = settings.located(tmp_path).resolved(quick=True)
+    found = live.settings(of, quick={"clip": "own.mp4"}).located(tmp_path).resolved(quick=True)
     assert found.clip == str(tmp_path / "own.mp4")
-    if of == "road_monitoring":
-        assert found.detector.code == str(tmp_path / "own.py")
+
+
+def test_a_detector_of_ones_own_is_found_from_anywhere_and_read_back_from_the_run(live, tmp_path):
+    given = live.settings("road_monitoring", detector={"code": "a.py"}, quick={"detector": {"code": "b.py"}})
+    for quick, name in ((False, "a.py"), (True, "b.py")):
+        settings = given.located(tmp_path).resolved(quick=quick)
+        assert settings.detector.code == str(tmp_path / name)
+        assert RunDirectory.create(tmp_path / str(quick), settings).settings() == settings
+        assert replay_settings(tmp_path / str(quick)).detector == settings.detector
 
 
 def test_who_is_killed_while_keeping_leaves_no_half_exchange(tmp_path, monkeypatch):
