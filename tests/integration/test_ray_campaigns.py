@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -56,7 +58,7 @@ def processes(mark):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster():
     """Two nodes: the head has two radios and no processor, the other one decodes; no process of them is left over."""
     from ray.cluster_utils import Cluster
 
@@ -67,8 +69,10 @@ def cluster(tmp_path_factory):
         "health_check_failure_threshold": 4,
     }
     radios = {resource_of(ONE): 1, resource_of(OTHER): 1}
-    # What workers unpack, and leave when they are killed, goes where the other files of the tests are.
-    inherited = {"RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": str(tmp_path_factory.mktemp("nodes"))}
+    # What workers unpack, and leave when they are killed, goes with this folder. Its name is short: the path of a
+    # socket in it may have 107 bytes, which is less than pytest's own folders take where tests run side by side.
+    folder = tempfile.mkdtemp(prefix="ray")
+    inherited = {"RAY_USAGE_STATS_ENABLED": "0", "TMPDIR": folder}
     environment = {name: os.environ.get(name) for name in inherited}
     os.environ.update(inherited)
     with loopback_allowed():
@@ -94,6 +98,7 @@ def cluster(tmp_path_factory):
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        shutil.rmtree(folder, ignore_errors=True)
     assert not left
 
 

@@ -179,11 +179,9 @@ def test_requests_of_the_command_line_are_checked(sdr_gsc, tmp_path):
 
 
 def test_the_link_is_measured(sdr_gsc, models):
-    arguments = ("--side-px", 64, "--repetitions", 1, "--weights", models)
+    arguments = ("--side-px", 64, "--seconds", 0.3, "--weights", models)
     found = check(sdr_gsc("bench", "link", *arguments, "--json").json)
-    assert found["frames received"]["value"] == 1.0
-    assert "time on the air" in found
-    assert "latency: receive" in sdr_gsc("bench", "link", *arguments).out
+    assert found["sustained: frames received"]["value"] == 1.0
 
 
 def test_rows_as_json_keep_their_order():

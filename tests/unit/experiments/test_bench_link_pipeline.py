@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 
@@ -116,12 +117,22 @@ def test_an_exception_ends_everything_with_its_cause(broken):
     assert left_threads() == []
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT as in a terminal, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_everything():
     """Ctrl-C reaches the main thread while it waits for results."""
 
     def work(items):
         if items[0] == 3:
-            signal.raise_signal(signal.SIGINT)
+            # To the process, as a terminal does; to this thread alone it would not wake the one that waits.
+            os.kill(os.getpid(), signal.SIGINT)
         return items if items[0] < 3 else []
 
     with pytest.raises(KeyboardInterrupt):
