@@ -86,7 +86,9 @@ def test_the_report_tells_the_cliff(sdr_gsc, models, config, tmp_path):
 
 
 def test_a_quick_run_is_a_smaller_grid(sdr_gsc, models, config, tmp_path):
-    outcome = sdr_gsc("run", config, "--quick", "--weights", models, "--out", tmp_path / "run", "--json")
+    outcome = sdr_gsc(
+        "run", config, "--quick", "--weights", models, "--out", tmp_path / "run", "--workers", "0", "--json"
+    )
     assert outcome.json["trials"] == 4
     assert "other settings" in sdr_gsc("run", config, "--weights", models, "--out", tmp_path / "run").refusal
 
@@ -94,7 +96,9 @@ def test_a_quick_run_is_a_smaller_grid(sdr_gsc, models, config, tmp_path):
 def test_what_is_expected_and_not_shown_is_status_1(sdr_gsc, models, tmp_path):
     config = tmp_path / "strict.toml"
     config.write_text(CONFIG + "\n[expect]\nheader_rate = 0.99\nwrong_headers = 0\n")
-    outcome = sdr_gsc("run", config, "--quick", "--weights", models, "--out", tmp_path / "run", "--json")
+    outcome = sdr_gsc(
+        "run", config, "--quick", "--weights", models, "--out", tmp_path / "run", "--workers", "0", "--json"
+    )
     assert outcome.status == 1
     assert len(outcome.json["missed"]) == 1
     assert "headers arrived right" in outcome.err
@@ -120,7 +124,7 @@ name = "link"
 header_rate = 0.99
 wrong_headers = 0
 """)
-    outcome = sdr_gsc("run", config, "--weights", models, "--out", tmp_path / "run", "--json")
+    outcome = sdr_gsc("run", config, "--weights", models, "--out", tmp_path / "run", "--workers", "0", "--json")
     assert outcome.json["headers"] == {"sent": 20, "right": 20, "wrong": 0}
     assert outcome.status == 0
     drawn = [trial["truth"]["cfo_hz"] for trial in lines(tmp_path / "run")]
