@@ -6,8 +6,6 @@ Code of others runs only when it was asked for by its path.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -19,6 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from ..errors import WeightsError
+from ..user_code import run_user_code
 from .foreign_codec import ForeignCodec
 
 __all__ = ["load_foreign_codec"]
@@ -80,7 +79,7 @@ def load_foreign_codec(folder: Path, code: Path | None, device: str = "cpu") -> 
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a safetensors file ({error}); fetch it again") from error
-    space = _run(code)
+    space = run_user_code(code, "the Python file with the codec's classes", WeightsError)
     halves = []
     for part, options in (("encoder", described.encoder_options), ("decoder", described.decoder_options)):
         made = _made(space, getattr(described, part), options, code)
@@ -137,30 +136,12 @@ def _description(path: Path) -> _Description:
     return described
 
 
-def _run(code: Path) -> object:
-    if not code.is_file():
-        raise WeightsError(f"{code} is not a file; needed the Python file with the codec's classes")
-    name = f"sdr_gsc_codec_{hashlib.sha256(code.read_bytes()).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(name, code)
-    if spec is None or spec.loader is None:
-        raise WeightsError(f"{code} is not a Python file; needed one with the codec's classes")
-    space = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name.
-    sys.modules[name] = space
-    try:
-        spec.loader.exec_module(space)
-    except Exception as error:  # Whatever a user's file raises, it is that file which needs mending.
-        del sys.modules[name]
-        raise WeightsError(f"{code} fails: {type(error).__name__}: {error}") from error
-    return space
-
-
 def _made(space: object, name: str, options: Mapping[str, Any], code: Path) -> nn.Module:
     kind = getattr(space, name, None)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise WeightsError(f"{code} has no class {name} that is a torch.nn.Module; codec.toml names it")
     try:
         made: nn.Module = kind(**options)
-    except Exception as error:  # As above.
+    except Exception as error:  # Whatever a user's file raises, it is that file which needs mending.
         raise WeightsError(f"{name} of {code} cannot be made: {type(error).__name__}: {error}") from error
     return made

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sdr_gsc.errors import SettingsError
+from sdr_gsc.user_code import run_user_code
 
 __all__ = ["Detect", "PeopleDetector", "load_detector", "pixels_of"]
 
@@ -101,20 +99,7 @@ def load_detector(code: Path) -> Detect:
         SettingsError: the file is missing, fails or has no such function; the returned function raises it too, where
             ``detect`` fails or returns no boxes.
     """
-    if not code.is_file():
-        raise SettingsError(f"{code} is not a file; needed a Python file with a function detect(picture)")
-    name = f"sdr_gsc_detector_{hashlib.sha256(code.read_bytes()).hexdigest()[:16]}"
-    spec = importlib.util.spec_from_file_location(name, code)
-    if spec is None or spec.loader is None:
-        raise SettingsError(f"{code} is not a Python file; needed one with a function detect(picture)")
-    space = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name.
-    sys.modules[name] = space
-    try:
-        spec.loader.exec_module(space)
-    except Exception as error:  # Whatever a user's file raises, it is that file which needs mending.
-        del sys.modules[name]
-        raise SettingsError(f"{code} fails: {type(error).__name__}: {error}; correct it") from error
+    space = run_user_code(code, "a Python file with a function detect(picture)", SettingsError)
     function = getattr(space, "detect", None)
     if not callable(function):
         raise SettingsError(f"{code} has no function detect(picture); add one that returns boxes x, y, width, height")
@@ -122,7 +107,7 @@ def load_detector(code: Path) -> Detect:
     def detect(picture: np.ndarray) -> np.ndarray:
         try:
             found = np.asarray(function(picture), float)
-        except Exception as error:  # As above.
+        except Exception as error:  # Whatever a user's file raises, it is that file which needs mending.
             raise SettingsError(f"detect of {code} fails: {type(error).__name__}: {error}; correct it") from error
         if found.size == 0:
             return np.zeros((0, 4))
