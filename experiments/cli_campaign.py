@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def run_command(
         path = out or Path("runs") / settings.name
         study = _study(resolved)
         choice.check()
-        directory = RunDirectory.create(path, resolved, command=_command_line(config, path, quick=quick))
+        options = {"weights": weights, "calibration": calibration, "shard": choice.shard, "out": str(path)}
+        command = _command_line("run", config, ("--quick",) if quick else (), options)
+        directory = RunDirectory.create(path, resolved, command=command)
         return _go(directory, resolved, study, choice, as_json=as_json)
     if quick:
         raise SettingsError(f"{config} describes one transmission; --quick is for grids: leave it out")
@@ -67,8 +70,11 @@ def _overridden(settings: AnySettings, config: Path, **given: str | None) -> Any
     return settings.model_copy(update=update)
 
 
-def _command_line(config: Path, out: Path, *, quick: bool) -> tuple[str, ...]:
-    return ("sdr-gsc", "run", str(config), *(("--quick",) if quick else ()), "--out", str(out))
+def _command_line(verb: str, subject: Path, flags: tuple[str, ...], options: Mapping[str, object]) -> tuple[str, ...]:
+    """What makes the same figures again; where trials run is no part of it. None stands for what was not given."""
+    given = [(f"--{name.replace('_', '-')}", value) for name, value in options.items() if value is not None]
+    words = (word for name, value in given for word in ((name,) if value is True else (name, str(value))))
+    return ("sdr-gsc", verb, str(subject), *flags, *words)
 
 
 def fresh_folder(name: str) -> Path:
@@ -122,13 +128,14 @@ def replay_command(
     """
     from .campaign.replaying import replay_settings
 
-    settings = replay_settings(
-        run, decoders, weights, {name: value for name, value in options.items() if value is not None}
-    )
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = replay_settings(run, decoders, weights, given)
     path = out or fresh_folder(f"{settings.name}-replay")
     study = _study(settings)
     choice.check()
-    directory = RunDirectory.create(path, settings, command=("sdr-gsc", "replay", str(run), "--out", str(path)))
+    names = None if decoders is None else ",".join(decoders)
+    further = {"decoder": names, **given, "weights": weights, "shard": choice.shard, "out": str(path)}
+    directory = RunDirectory.create(path, settings, command=_command_line("replay", run, (), further))
     return _go(directory, settings, study, choice, as_json=as_json)
 
 

@@ -93,6 +93,15 @@ def test_a_quick_run_is_a_smaller_grid(sdr_gsc, models, config, tmp_path):
     assert "other settings" in sdr_gsc("run", config, "--weights", models, "--out", tmp_path / "run").refusal
 
 
+def test_a_run_names_the_command_that_makes_its_figures_again(sdr_gsc, models, config, tmp_path):
+    run = tmp_path / "run"
+    arguments = ("run", config, "--quick", "--weights", models, "--shard", "1/2", "--out", run)
+    assert sdr_gsc(*arguments, "--workers", "0", "--json").status == 0
+    command = json.loads((run / "environment.json").read_text("utf-8"))["command"]
+    assert command == ["sdr-gsc", *map(str, arguments)]
+    assert f"--weights {models} --shard 1/2" in (run / "report.html").read_text("utf-8")
+
+
 def test_what_is_expected_and_not_shown_is_status_1(sdr_gsc, models, tmp_path):
     config = tmp_path / "strict.toml"
     config.write_text(CONFIG + "\n[expect]\nheader_rate = 0.99\nwrong_headers = 0\n")
