@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -61,9 +62,9 @@ class PointSettings(CampaignSettings, RecordedSettings):
         self.require_noise((self.radio,), self.esn0_db)
         return self
 
+    @abstractmethod
     def curves(self) -> tuple[SeriesSettings, ...]:
         """The transmissions of a point, the main one first."""
-        raise NotImplementedError("a plan of points says which transmissions a point has")
 
     def classical(self) -> tuple[SeriesSettings, ...]:
         """The classical baseline, once for each modulation and coding scheme."""
