@@ -11,7 +11,7 @@ import numpy as np
 from .decode_points import CHANNELS, Sample, Samples
 from .rows import Row
 
-__all__ = ["Judged", "agrees", "average", "beats", "least", "perceptual", "psnr", "steepest"]
+__all__ = ["Judged", "agrees", "average", "beats", "least", "perceptual", "psnr", "second", "steepest"]
 
 
 class Judged:
@@ -43,6 +43,11 @@ def psnr(sample: Sample) -> float:
 def perceptual(sample: Sample) -> float:
     """Distance, 0 for equal pictures."""
     return sample.quality.perceptual
+
+
+def second(sample: Sample) -> float:
+    """Distance as another network sees it; NaN where it was not asked."""
+    return sample.quality.second
 
 
 def agrees(sample: Sample) -> float:

@@ -20,11 +20,11 @@ FAST = ("mmse", "refine:1", "refine:4", "consistency")
 #: Cheap too, but in no target: at half of the full effort and more.
 _FURTHER = ("cddm",)
 #: The posterior decoder that takes part in the comparisons.
-SLOW = ("posterior:diffpir",)
+SLOW = ("posterior:cddb",)
 #: All solvers, compared at a few points at full effort.
 SOLVERS = (
-    "posterior:diffpir", "posterior:daps", "posterior:mmps", "posterior:pigdm", "posterior:dps", "posterior:diffcom",
-    "posterior:hifi-diffcom", "blind",
+    "posterior:cddb", "posterior:diffpir", "posterior:daps", "posterior:mmps", "posterior:pigdm", "posterior:dps",
+    "posterior:diffcom", "posterior:hifi-diffcom", "blind",
 )  # fmt: skip
 QUICK_EFFORT = 0.1
 _NFE = 50

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from sdr_gsc.errors import WeightsError
 from sdr_gsc.metrics.distortion import ms_ssim, psnr_db
 from sdr_gsc.metrics.features import load_eye
 from sdr_gsc.metrics.frechet import patch_features
-from sdr_gsc.metrics.perceptual import feature_distance
+from sdr_gsc.metrics.perceptual import feature_distance, perceptual_distance
 from sdr_gsc.metrics.picture_pair import as_tensor_pair
 
 __all__ = ["Quality", "Reference"]
@@ -26,6 +28,7 @@ class Quality:
         perceptual: feature distance, see `sdr_gsc.metrics.perceptual`.
         agrees: 1 where a classifier sees the same class in both, otherwise 0.
         patches: float32 [n, d], features of its patches, for the Fréchet distance.
+        second: perceptual, seen by EfficientNet-Lite2; NaN where it was not asked, or is not installed.
     """
 
     psnr_db: float
@@ -33,6 +36,7 @@ class Quality:
     perceptual: float
     agrees: float
     patches: np.ndarray
+    second: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,8 @@ class Reference:
         features, top1 = _seen(picture, device)
         return cls(name, picture, features, top1, patch_features(picture, device=device), device)
 
-    def judge(self, received: np.ndarray) -> Quality:
-        """Measure a received picture, float32 [H, W, 3] in [0, 1]."""
+    def judge(self, received: np.ndarray, *, ask_second: bool = False) -> Quality:
+        """Measure a received picture, float32 [H, W, 3] in [0, 1]; the second network takes as long as all the rest."""
         features, top1 = _seen(received, self.device)
         similarity = ms_ssim(self.picture, received)
         return Quality(
@@ -71,7 +75,14 @@ class Reference:
             perceptual=float(feature_distance(list(self.features), list(features))[0]),
             agrees=float(top1 == self.top1),
             patches=patch_features(received, device=self.device),
+            second=self._second(received) if ask_second else math.nan,
         )
+
+    def _second(self, received: np.ndarray) -> float:
+        try:
+            return perceptual_distance(self.picture, received, device=self.device, by_judge=True)
+        except WeightsError:  # of an optional package
+            return math.nan
 
     def judge_nothing(self) -> Quality:
         """What a receiver shows that has received nothing: mid-grey."""

@@ -20,7 +20,7 @@ from sdr_gsc.errors import SdrGscError
 from sdr_gsc.semantic.values import Reception
 
 from ..procedures.transmission import Bench
-from .decode_plan import Plan
+from .decode_plan import SLOW, Plan
 from .decode_points import Point, direct_reception
 from .decode_quality import Reference
 from .rows import Row, row
@@ -114,7 +114,7 @@ def gpu_rows(
             row(f"GPU: {refine}, {way}: latency", seconds, "s"),
             row(f"GPU: {refine}, {way}: share of the roofline", share, "share", bound=1.0),
         ]
-    solver = plan.slow[0] if plan.slow else "posterior:diffpir"
+    solver = plan.slow[0] if plan.slow else SLOW[0]
     posterior = open_decoder(solver, bench.codec, bench.weights, DecoderOptions(steps=evaluations))
     seconds = _latency(posterior, reception, bench, seed, 1)
     return [

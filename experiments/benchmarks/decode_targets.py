@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,8 @@ import numpy as np
 from .decode import DecodeFound
 from .decode_ablation import WEIGHTINGS, ablation_name
 from .decode_baselines import CLASSICAL_ORACLE
-from .decode_judging import Judged, agrees, average, beats, least, perceptual, psnr, steepest
-from .decode_points import CHANNELS, Point
+from .decode_judging import Judged, agrees, average, beats, least, perceptual, psnr, second, steepest
+from .decode_points import CHANNELS, Point, Sample
 from .rows import row
 
 __all__ = ["judged_rows"]
@@ -113,6 +114,10 @@ def _against_mmse(found: DecodeFound, judged: Judged, name: str, cbr: int, share
         f"needs {name} and mmse over awgn or office",
     )
     judged.add(row(f"{name} against mmse, CBR 1/{cbr}: perceptual lower by, least of all points", worst, "share"))
+    other, _ = _lower_by(found, name, cbr, second)
+    judged.add(
+        row(f"{name} against mmse, CBR 1/{cbr}, awgn: perceptual by EfficientNet-Lite2 lower by", other, "share")
+    )
     lost = [-found.samples.differences(name, "mmse", point, psnr)[0] for point in _plain(found, name, cbr)]
     judged.add(
         row(
@@ -124,12 +129,15 @@ def _against_mmse(found: DecodeFound, judged: Judged, name: str, cbr: int, share
     judged.add(row(f"{name} against mmse, CBR 1/{cbr}: PSNR lost, most of all points", -least(-x for x in lost), "dB"))
 
 
-def _lower_by(found: DecodeFound, name: str, cbr: int) -> tuple[float, float]:
-    """By what share `perceptual` is below that of mmse: of the means over all points, and at the worst point."""
+def _lower_by(
+    found: DecodeFound, name: str, cbr: int, distance: Callable[[Sample], float] = perceptual
+) -> tuple[float, float]:
+    """By what share a distance is below that of mmse: of the means over all points that have it, and at the worst."""
     pairs = [
-        (found.samples.mean(name, point, perceptual), found.samples.mean("mmse", point, perceptual))
+        (found.samples.mean(name, point, distance), found.samples.mean("mmse", point, distance))
         for point in _plain(found, name, cbr)
     ]
+    pairs = [pair for pair in pairs if not any(map(math.isnan, pair))]
     if not pairs:
         return math.nan, math.nan
     whole = 1 - sum(ours for ours, _ in pairs) / sum(theirs for _, theirs in pairs)

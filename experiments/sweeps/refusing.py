@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 
 from hardware.registry import open_radio
-from sdr_gsc.diffusion.decoders import DECODER_NAMES, check_used
-from sdr_gsc.diffusion.posterior import SOLVERS
+from sdr_gsc.diffusion.decoders import DECODER_NAMES, POSTERIOR_SOLVERS, check_used
 from sdr_gsc.errors import SettingsError
 
 from .settings import TrialSettings
@@ -41,10 +40,10 @@ class Refusing:
 def _check_decoder(name: str) -> None:
     family, _, choice = name.partition(":")
     known = [each.partition("[")[0] for each in DECODER_NAMES]
-    fits = not choice or (choice in SOLVERS if family == "posterior" else choice.isdecimal())
+    fits = not choice or (choice in POSTERIOR_SOLVERS if family == "posterior" else choice.isdecimal())
     if family in known and fits:
         return
-    choices = [f"{family}:{solver}" for solver in SOLVERS] if family == "posterior" else known
+    choices = [f"{family}:{solver}" for solver in POSTERIOR_SOLVERS] if family == "posterior" else known
     near = difflib.get_close_matches(name, choices, n=1)
     hint = f"did you mean {near[0]}? Known are" if near else "needed one of"
     raise SettingsError(f"decoder {name!r} is unknown; {hint} {', '.join(DECODER_NAMES)}")

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from .nets.tiling import apply_unet
 from .nets.unet import UNet, UNetShape
 
-__all__ = ["Bridge", "BridgeCondition", "BridgeDenoiser", "GuidedBridge", "bridge_state"]
+__all__ = ["Bridge", "BridgeCondition", "BridgeDenoiser", "GuidedBridge", "bridge_state", "remaining_deviation"]
 
 #: Smallest κ that training sees; below it the bridge is a line and b = 0 would hide the network.
 SMALLEST_KAPPA = 0.1
@@ -81,6 +81,12 @@ def bridge_state(condition: BridgeCondition, picture: Tensor, noise: Tensor, t: 
     return line + t * kappa * condition.deviation * noise
 
 
+def remaining_deviation(condition: BridgeCondition, t: Tensor, kappa: Tensor) -> Tensor:
+    """b·τ, float [B, 1, H, W], at times `t` [B] of a bridge of strength `kappa` [B]: what x_t leaves open of x_0."""
+    t, kappa = t.reshape(-1, 1, 1, 1), kappa.reshape(-1, 1, 1, 1).clamp(min=SMALLEST_KAPPA)
+    return t * kappa / ((1 - t).square() + (t * kappa).square()).sqrt() * condition.deviation
+
+
 class BridgeDenoiser(nn.Module):
     """E[x_0 | x_t, what was received]."""
 
@@ -108,7 +114,7 @@ class BridgeDenoiser(nn.Module):
             torch.stack([times.flatten(), strengths.flatten()], 1) / 8,
             condition.latent,
         ).float()
-        remaining = times * strengths / variance.sqrt() * condition.deviation
+        remaining = remaining_deviation(condition, t, kappa)
         return condition.estimate + (1 - times) / variance * offset + remaining * correction
 
 

@@ -2,8 +2,8 @@
 
 Names are the same in the command line, in TOML and in JSON: ``mmse`` (deterministic), ``refine[:STEPS]`` (conditional
 diffusion from the codec's estimate), ``consistency[:STEPS]`` (the same, distilled to one step) and
-``posterior[:SOLVER]`` (unconditional prior guided by the likelihood), ``blind`` (posterior of picture and residual
-channel together) and ``cddm`` (symbols denoised before they are decoded).
+``posterior[:SOLVER]`` (a prior guided by the likelihood: an unconditional one, or for ``cddb`` the bridge of refine),
+``blind`` (posterior of picture and residual channel together) and ``cddm`` (symbols denoised before they are decoded).
 """
 
 from __future__ import annotations
@@ -24,9 +24,17 @@ from .refine import open_refine
 from .runtime import Runtime
 from .symbol_denoising import SymbolDenoiser
 
-__all__ = ["DECODER_NAMES", "check_used", "open_decoder"]
+__all__ = ["DECODER_NAMES", "POSTERIOR_SOLVERS", "check_used", "open_decoder"]
 
-DECODER_NAMES = ("mmse", "refine[:STEPS]", "consistency[:STEPS]", f"posterior[:{'|'.join(SOLVERS)}]", "blind", "cddm")
+#: The posterior solver whose prior is the bridge of `refine`, see `consistent_bridge`; how far it trusts that bridge to
+#: have misread the symbols, and its steps.
+_BRIDGE_SOLVER, _TRUST, _BRIDGE_STEPS = "cddb", 1.0, 20
+
+POSTERIOR_SOLVERS = (*SOLVERS, _BRIDGE_SOLVER)
+
+DECODER_NAMES = (
+    "mmse", "refine[:STEPS]", "consistency[:STEPS]", f"posterior[:{'|'.join(POSTERIOR_SOLVERS)}]", "blind", "cddm",
+)  # fmt: skip
 
 #: Which families of decoders use an option; those that are not named here serve all of them.
 _USED_BY = {
@@ -95,6 +103,18 @@ def open_decoder(name: str, codec: Codec, folder: Path | None = None, options: D
         return open_refine(name, int(choice) if choice else None, codec, folder, options)
     if family == "consistency" and (not choice or choice.isdecimal()):
         return open_consistency(name, int(choice) if choice else None, codec, folder, options)
+    if name == f"posterior:{_BRIDGE_SOLVER}":
+        return _open_consistent_bridge(name, codec, folder, options)
     if family == "posterior" and (not choice or choice in SOLVERS):
         return open_posterior(name, choice or next(iter(SOLVERS)), codec, folder, options)
     raise SettingsError(f"decoder {name!r} is unknown; needed one of {', '.join(DECODER_NAMES)}")
+
+
+def _open_consistent_bridge(name: str, codec: Codec, folder: Path | None, options: DecoderOptions) -> Decoder:
+    for option in ("prior", "start", "task_guidance"):
+        if value := getattr(options, option):
+            raise SettingsError(
+                f"{option} is {value!r} and the prior of {name} is the bridge of refine, which starts at the codec's "
+                f"estimate: leave {option} out, or choose another solver"
+            )
+    return open_refine(name, _BRIDGE_STEPS, codec, folder, options, _TRUST)

@@ -1,4 +1,4 @@
-"""The `refine` decoder: the bridge from the codec's estimate to a picture."""
+"""The decoders `refine` and `posterior:cddb`: the bridge from the codec's estimate to a picture."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from ..errors import WeightsError
 from ..semantic.codec import Codec
 from ..semantic.values import Reception, Reconstruction
 from ..weights.cards import Card
-from .bridge import GuidedBridge
+from .bridge import Bridge, GuidedBridge
 from .bridge_walk import condition_of, sample_bridge
+from .consistent_bridge import ConsistentBridge
 from .decoding import estimate_of, reconstruction_of
+from .likelihood import SymbolLikelihood
 from .models import load_bridge
 from .ode import Ddim, OdeSampler, sampler_by_name
 from .options import DecoderOptions
@@ -45,6 +47,7 @@ class RefineDecoder:
         sampler: how the bridge is walked.
         early_exit: see `ode.EarlyExit`; None walks to the end.
         weighting: see `Evidence.weighted`.
+        trust: of the data steps, see `ConsistentBridge`; None takes none.
     """
 
     codec: Codec
@@ -57,14 +60,19 @@ class RefineDecoder:
     sampler: OdeSampler = Ddim()
     early_exit: float | None = None
     weighting: str = "measured"
+    trust: float | None = None
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder."""
         began = time.perf_counter()
         evidence, estimate = estimate_of(self.codec, reception, self.weighting)
         estimated = time.perf_counter()
+        bridge: Bridge = self.bridge
+        if self.trust is not None:
+            likelihood = SymbolLikelihood(self.codec.encoder, evidence.to(self.codec.device))
+            bridge = ConsistentBridge(bridge, likelihood, self.trust)
         walked = sample_bridge(
-            self.bridge,
+            bridge,
             condition_of(estimate, self.samples),
             self.schedule,
             self.kappa,
@@ -81,9 +89,14 @@ class RefineDecoder:
 
 
 def open_refine(
-    name: str, steps: int | None, codec: Codec, folder: Path | None, options: DecoderOptions
+    name: str,
+    steps: int | None,
+    codec: Codec,
+    folder: Path | None,
+    options: DecoderOptions,
+    trust: float | None = None,
 ) -> RefineDecoder:
-    """Open `refine[:STEPS]`; `steps` are those of the name. Errors as in `open_decoder`."""
+    """Open `refine[:STEPS]`, or with `trust` `posterior:cddb`; `steps` are the name's. Errors as in `open_decoder`."""
     bridge, card = load_bridge(codec, folder)
     count = options.steps if options.steps is not None else (_DEFAULT_STEPS if steps is None else steps)
     return RefineDecoder(
@@ -100,6 +113,7 @@ def open_refine(
         sampler=Ddim() if options.sampler is None else sampler_by_name(options.sampler),
         early_exit=options.early_exit,
         weighting=options.weighting,
+        trust=trust,
     )
 
 

@@ -52,14 +52,14 @@ class BridgeSchedule:
     """Times of the bridge, evenly from 1 (estimate plus noise) to 0 (picture).
 
     Attributes:
-        steps: evaluations of the denoiser, 1…64.
+        steps: evaluations of the denoiser, 1…256.
     """
 
     steps: int = 4
 
     def __post_init__(self) -> None:
-        if not 1 <= self.steps <= 64:
-            raise SettingsError(f"steps is {self.steps}; needed 1…64 for refine and consistency")
+        if not 1 <= self.steps <= 256:
+            raise SettingsError(f"steps is {self.steps}; needed 1…256 for refine and consistency")
 
     def times(self) -> np.ndarray:
         """float64 [steps + 1] from 1 to 0."""

@@ -4,9 +4,9 @@ With J the Jacobian of the sent symbols, whitened, and r the whitened residual a
 
     (JᵀJ + I/v) δ = Jᵀ r + (m - x)/v,
 
-solved by conjugate gradients through the encoder. Its solution is the mean of the product; with noise of unit variance
-added to r and of variance v to m it is an exact draw from it, were the encoder linear (perturb and optimize: Papandreou
-and Yuille 2010; Bardsley et al. 2014).
+solved by conjugate gradients through the encoder, for δ/√v, so that pixels of unequal variance count alike. Its
+solution is the mean of the product; with noise of unit variance added to r and of variance v to m it is an exact draw
+from it, were the encoder linear (perturb and optimize: Papandreou and Yuille 2010; Bardsley et al. 2014).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = ["conditional_draw", "conditional_mean", "conjugate_gradients"]
 
 
 def conditional_mean(
-    likelihood: Likelihood, expected: Tensor, variance: float, iterations: int, linearizations: int = 1
+    likelihood: Likelihood, expected: Tensor, variance: float | Tensor, iterations: int, linearizations: int = 1
 ) -> Tensor:
     """Mean of N(expected, variance·I) times the likelihood, its encoder linearized at the current estimate.
 
     Args:
         likelihood: the evidence.
         expected: prior mean, float [B, 3, H, W].
-        variance: prior variance per pixel value.
+        variance: prior variance per pixel value: one, or a tensor that divides `expected`, above 0.
         iterations: of conjugate gradients.
         linearizations: Gauss–Newton steps.
     """
@@ -58,26 +58,30 @@ def _balance(
     start: Tensor,
     expected: Tensor,
     noise: Tensor | None,
-    variance: float,
+    variance: float | Tensor,
     iterations: int,
     linearizations: int,
 ) -> Tensor:
-    estimate = start
+    estimate, deviation = start, variance**0.5
     for _ in range(linearizations):
         residual, pull = torch.func.vjp(likelihood.residual, estimate)[:2]
-        curvature = functools.partial(_curvature, likelihood, estimate, pull, variance)
+        curvature = functools.partial(_curvature, likelihood, estimate, pull, deviation)
         aim = residual if noise is None else residual + noise
-        right = -pull(aim)[0] + (expected - estimate) / variance
-        estimate = estimate + conjugate_gradients(curvature, right, iterations)
+        right = -deviation * pull(aim)[0] + (expected - estimate) / deviation
+        estimate = estimate + deviation * conjugate_gradients(curvature, right, iterations)
     return estimate.detach()
 
 
 def _curvature(
-    likelihood: Likelihood, at: Tensor, pull: Callable[[Tensor], tuple[Tensor, ...]], variance: float, direction: Tensor
+    likelihood: Likelihood,
+    at: Tensor,
+    pull: Callable[[Tensor], tuple[Tensor, ...]],
+    deviation: float | Tensor,
+    direction: Tensor,
 ) -> Tensor:
-    """(JᵀJ + I/variance) times a direction."""
-    pushed: Tensor = torch.func.jvp(likelihood.residual, (at,), (direction,))[1]
-    return pull(pushed)[0] + direction / variance
+    """(√v JᵀJ √v + I) times a direction."""
+    pushed: Tensor = torch.func.jvp(likelihood.residual, (at,), (deviation * direction,))[1]
+    return deviation * pull(pushed)[0] + direction
 
 
 def conjugate_gradients(curvature: Callable[[Tensor], Tensor], right: Tensor, iterations: int) -> Tensor:

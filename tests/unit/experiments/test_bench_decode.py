@@ -44,17 +44,17 @@ TARGETS = (
     "refine:4 against mmse, CBR 1/24: perceptual lower by, mean",
     "refine:4 against mmse, CBR 1/24: PSNR lost, mean",
     "one step (",
-    "posterior:diffpir against refine:50, without erasures",
-    "posterior:diffpir against refine:50, 20 % erasures",
+    "posterior:cddb against refine:50, without erasures",
+    "posterior:cddb against refine:50, 20 % erasures",
     "refine:4 against classical, oracle MCS, CBR 1/48: points of higher classifier agreement",
     "refine:4 against classical, oracle MCS, CBR 1/48: points of lower perceptual",
     "refine:4, CBR 1/48: steepest fall of PSNR",
     "90 % intervals of mmse cover",
     "90 % intervals of refine:4 cover",
-    "90 % intervals of posterior:diffpir cover",
+    "90 % intervals of posterior:cddb cover",
     "refine:1: seconds",
     "refine:4: seconds",
-    "posterior:diffpir, 50 evaluations: seconds",
+    "posterior:cddb, 50 evaluations: seconds",
     "shipped models",
 )
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
@@ -155,14 +155,14 @@ def test_better_by_the_noise_is_not_clearly_better():
     found = found_of(good, near)
     noisy = []
     for each in found.samples.every:
-        if each.series == "posterior:diffpir":
+        if each.series == "posterior:cddb":
             noise = generator.normal(0, 3)
             quality = Quality(each.quality.psnr_db - 0.3 + noise, 0.9, 2.5 - noise, 1.0, each.quality.patches)
             each = Sample(each.series, each.point, each.picture, 0, quality, seconds=1.0, coverage=0.9)
         noisy.append(each)
     samples = Samples(tuple(noisy), found.samples.originals)
     _, rows = judged(DecodeFound(found.plan, samples, {}, {}, {}, (), {}, {}, (), 20.0, {}))
-    assert one(rows, "posterior:diffpir against refine:50, 20 % erasures").met is False
+    assert one(rows, "posterior:cddb against refine:50, 20 % erasures").met is False
 
 
 def test_agreement_must_be_higher_or_complete():
@@ -176,7 +176,7 @@ def test_agreement_must_be_higher_or_complete():
 def test_what_was_not_measured_is_missed_and_says_why():
     found = found_of(good, near, effort=0.01)
     rows, by_name = judged(found)
-    item = one(by_name, "posterior:diffpir against refine:2, without erasures")
+    item = one(by_name, "posterior:cddb against refine:2, without erasures")
     assert item.met is False
     assert math.isnan(item.value)
     assert "too few evaluations" in rows.reasons[item.metric]
@@ -226,7 +226,8 @@ def test_the_quick_plan_touches_every_target_and_the_full_one_every_solver():
     assert quick.nfe == full.nfe == 50
     assert set(quick.slow_points) < set(full.slow_points)
     assert {name for name in full.solvers if name.startswith("posterior")} | set(full.slow) >= {
-        f"posterior:{solver}" for solver in ("dps", "diffcom", "hifi-diffcom", "pigdm", "mmps", "diffpir", "daps")
+        f"posterior:{solver}"
+        for solver in ("cddb", "dps", "diffcom", "hifi-diffcom", "pigdm", "mmps", "diffpir", "daps")
     }
 
 
