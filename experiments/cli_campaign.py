@@ -93,6 +93,7 @@ def resume_command(run: Path, choice: EngineChoice, *, as_json: bool) -> int:
     directory = RunDirectory.open(run)
     settings = directory.settings()
     if isinstance(settings, CampaignSettings):
+        choice = choice.of_run(directory.described().get("command"))
         return _go(directory, settings, _study(settings), choice, as_json=as_json)
     from .cli_runs import run_demo_command, run_send_command
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -32,7 +32,8 @@ class EngineChoice:
         workers: Processes at a time; one for each processor by default, and 0 runs trials in this very process.
         address: Of the Ray cluster; auto finds one on this machine.
         retry_failed: Try trials again that were given up.
-        shard: Run a part of the plan alone, such as 2/8; sdr-gsc merge puts the parts together.
+        shard: Run a part of the plan alone, such as 2/8; sdr-gsc merge puts the parts together. A run that began with a
+            part goes on with it; 1/1 is the whole plan.
     """
 
     engine: Literal["local", "ray"] = "local"
@@ -53,6 +54,19 @@ class EngineChoice:
             raise SettingsError(f"--workers is {self.workers}; needed 0 or more")
         if self.shard is not None:
             Shard.parse(self.shard)
+
+    def of_run(self, command: object) -> EngineChoice:
+        """The same choice, with the part of the plan that a run began with where none is given.
+
+        Args:
+            command: words of the command that made the run, as its directory keeps them; anything else says nothing.
+
+        >>> EngineChoice().of_run(["sdr-gsc", "run", "x.toml", "--shard", "2/8"]).shard
+        '2/8'
+        """
+        if self.shard is not None or not isinstance(command, list) or "--shard" not in command[:-1]:
+            return self
+        return replace(self, shard=str(command[command.index("--shard") + 1]))
 
     def opener(
         self, out: RunDirectory, settings: CampaignSettings, study: Study

@@ -211,6 +211,10 @@ def test_shards_are_merged_exported_and_compared(sdr_gsc, config, tmp_path):
     for index in (1, 2):
         shard = tmp_path / f"shard{index}"
         assert sdr_gsc("run", path, "--out", shard, "--workers", "0", "--shard", f"{index}/2").status == 0
+        own = set(lines(shard))
+        assert 0 < len(own) < 8
+        assert sdr_gsc("resume", shard, "--workers", "0").status == 0
+        assert set(lines(shard)) == own  # the part, not the plan
     merged = tmp_path / "merged"
     assert sdr_gsc("merge", tmp_path / "shard1", tmp_path / "shard2", "--out", merged, "--json").json["trials"] == 8
     assert (merged / "report.html").is_file()
