@@ -139,6 +139,7 @@ def decode(
             ("--decoder", decoder), ("--cbr", cbr), ("--esn0-db", esn0_db), ("--channel", channel),
         ):  # fmt: skip
             said += [f"{option} {','.join(split_names(given) or ())}"] if given else []
+        said += [] if single_rate is None else ["--single-rate FOLDER"]  # wherever that is here
         said += [] if device == "cpu" else [f"--device {device}"]
         said += [] if side_px == 256 else [f"--side-px {side_px}"]
         said += [] if seed == 1 else [f"--seed {seed}"]

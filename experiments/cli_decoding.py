@@ -18,7 +18,7 @@ class Decoding:
     Attributes:
         steps: Steps of refine, consistency, posterior or blind; the decoder's own by default.
         samples: Pictures to draw, for the standard deviation; 1 by default.
-        realism: Where refine and consistency stop between least squared error (0) and a draw (1); else the card's.
+        realism: Where a bridge's picture lies between the codec's estimate (0) and the walk's end (1); else the card's.
         weighting: measured, or for comparison global or none.
         start: Where posterior starts: evidence, diffcom or noise.
         sampler: Of refine: ddim, heun or dpm-solver++.

@@ -95,32 +95,49 @@ def refine(
     /,
     *,
     codec_folder: Annotated[Path | None, Parameter(name="--codec")] = None,
+    start: Path | None = None,
+    likeness: float = 20.0,
     kappa: float = 0.5,
-    realism: float = 0.5,
+    noise: float = 0.0,
+    realism: float = 1.0,
     out: Path = Path("models"),
     effort: Effort = Effort(),  # noqa: B008
 ) -> int:
-    """Train the refining bridge on a codec.
+    """Train the refining bridge on a codec, with the teacher that `pip install 'sdr-gsc[training]'` brings.
 
     Args:
         pictures: Folder of pictures.
         codec_folder: Folder of the codec; default: the output folder if it holds one, else the shipped codec.
-        kappa: Starting noise that the card recommends, relative to the predicted error, in 0…1.
-        realism: Where the card puts the picture between conditional mean (0) and posterior draw (1).
+        start: Folder of a trained bridge to go on from; default: start from the codec's network.
+        likeness: Weight of the distance between features of picture and estimate; 0 asks for least squared error alone.
+        kappa: Strength of the bridge that the card recommends: noise relative to the predicted error, in 0…1.
+        noise: Noise at the start relative to the bridge's own, 0…1, that the card recommends.
+        realism: Where the card puts the picture between the codec's estimate (0) and the end of the walk (1).
         out: Folder for weights, card and checkpoint.
         effort: How long, how fast, and from which seed.
     """
     effort.check()
-    if not (0 < kappa <= 1 and 0 <= realism <= 1):
-        raise SettingsError(f"kappa is {kappa} and realism {realism}; needed numbers in 0…1, kappa above 0")
-    from .training.codec import CodecModel
-    from .training.refine import train_refine
+    if not (0 < kappa <= 1 and 0 <= noise <= 1 and 0 <= realism <= 1):
+        raise SettingsError(
+            f"kappa is {kappa}, noise {noise} and realism {realism}; needed numbers in 0…1, kappa above 0"
+        )
+    from sdr_gsc.diffusion.models import load_bridge
 
+    from .training.codec import CodecModel
+    from .training.refine import RefineAim, train_refine
+
+    aim = RefineAim(likeness)
     trained = codec_for(codec_folder, out)
+    before = None if start is None else load_bridge(trained, start)
     with open_course("refine", "refine", pictures, out, effort) as course:
-        model = CodecModel.of(trained)
-        bridge = train_refine(model, course.pictures, course.settings, course.checkpoint, course.show)
-        return course.ship(bridge, trained.card.sha256, {"kappa": kappa, "realism": realism})
+        course.notes = f" --likeness {likeness}"
+        if before is not None:
+            course.notes += f"; went on from refine with SHA-256 {before[1].sha256}, {before[1].trained_with}"
+        bridge = train_refine(
+            CodecModel.of(trained), course.pictures, course.settings, course.checkpoint, course.show,
+            None if before is None else before[0], aim,
+        )  # fmt: skip
+        return course.ship(bridge, trained.card.sha256, {"kappa": kappa, "noise": noise, "realism": realism})
 
 
 @train_app.command
@@ -131,8 +148,9 @@ def distil(
     codec_folder: Annotated[Path | None, Parameter(name="--codec")] = None,
     start: Path | None = None,
     squared: float = 1.0,
-    adversarial: float = 0.3,
-    matching: float = 0.2,
+    likeness: float = 20.0,
+    adversarial: float = 0.0,
+    matching: float = 0.0,
     consistency: float = 0.0,
     kappa: float = 0.5,
     noise: float = 0.0,
@@ -141,13 +159,14 @@ def distil(
     out: Path = Path("models"),
     effort: Effort = Effort(),  # noqa: B008
 ) -> int:
-    """Distil a trained bridge, so that one evaluation gives a realistic picture.
+    """Distil a trained bridge, so that one evaluation gives a realistic picture; see `train refine` for the teacher.
 
     Args:
         pictures: Folder of pictures.
         codec_folder: Folder of the codec; default: the output folder if it holds one, else the shipped codec.
         start: Folder of the trained `refine` to go on from; default: the output folder if it holds one, else shipped.
         squared: Weight of the squared error, relative to the predicted one.
+        likeness: Weight of the distance between features of picture and estimate.
         adversarial: Weight of the critic's verdict.
         matching: Weight of the distance between the critic's features.
         consistency: Weight of the distance between estimates along the bridge.
@@ -168,7 +187,7 @@ def distil(
     from .training.shipping import Base
 
     chosen = tuple(part.strip() for part in parts.split(","))
-    balance = Balance(squared, adversarial, matching, consistency, kappa, noise)
+    balance = Balance(squared, likeness, adversarial, matching, consistency, kappa, noise)
     trained = codec_for(codec_folder, out)
     before, origin = load_bridge(trained, start or own_folder(out, "refine"))
     with open_course("distil", "consistency", pictures, out, effort) as course:
@@ -198,6 +217,7 @@ def adapt(
     what: Literal["decoder", "refine"] = "decoder",
     codec_folder: Annotated[Path | None, Parameter(name="--codec")] = None,
     start: Path | None = None,
+    likeness: float = 20.0,
     out: Path = Path("adapted"),
     effort: ShortEffort = ShortEffort(),  # noqa: B008
 ) -> int:
@@ -208,6 +228,7 @@ def adapt(
         what: The deterministic decoder, or the bridge on top of it.
         codec_folder: Folder of the codec; default: the output folder if it holds one, else the shipped codec.
         start: For `refine`, folder of the bridge to go on from; default: the output folder's, else the shipped one.
+        likeness: For `refine`, see `train refine`; 0 needs no teacher.
         out: Folder for weights, card and checkpoint.
         effort: How long, how fast, and from which seed.
     """
@@ -219,6 +240,7 @@ def adapt(
     from .training.adapt import adapt_decoder, adapt_refine, decoder_gain
     from .training.codec import CodecModel
     from .training.pictures import held_out_photographs
+    from .training.refine import RefineAim
 
     trained = codec_for(codec_folder, out)
     if what == "decoder":
@@ -232,12 +254,13 @@ def adapt(
             course.notes = f"; went on from the codec with SHA-256 {trained.card.sha256}"
             # On the air it goes by the hash of the sender's codec, also where it had been adapted before.
             return course.ship(model, trained.card.codec_sha256 or trained.card.sha256)
+    aim = RefineAim(likeness)
     bridge, card = load_bridge(trained, start or own_folder(out, "refine"))
     with open_course(f"adapt --what {what}", "refine", pictures, out, effort) as course:
         adapted = adapt_refine(
-            CodecModel.of(trained), bridge, course.pictures, course.settings, course.checkpoint, course.show
+            CodecModel.of(trained), bridge, course.pictures, course.settings, course.checkpoint, course.show, aim
         )  # fmt: skip
-        course.notes = f"; went on from the bridge with SHA-256 {card.sha256}"
+        course.notes = f" --likeness {likeness}; went on from the bridge with SHA-256 {card.sha256}"
         return course.ship(adapted, trained.card.sha256, card.settings)
 
 

@@ -61,7 +61,7 @@ class DecodingSettings(ModelSettings):
     Attributes:
         steps: estimates of the network; None takes the name's own, or the decoder's default.
         samples: pictures to draw, for the per-pixel standard deviation.
-        realism: where the picture lies between least squared error (0) and a draw (1); None: the model card's.
+        realism: where the picture lies between the codec's estimate (0) and the walk's end (1); None: the card's.
         weighting: how received symbols are weighted; anything but ``measured`` is an ablation.
         start: where `posterior` starts; None takes the solver's own.
         sampler: how `refine` walks its bridge; None takes ``ddim``.

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sdr_gsc.errors import WeightsError
 from sdr_gsc.metrics.distortion import ms_ssim, psnr_db
-from sdr_gsc.metrics.features import load_eye
+from sdr_gsc.metrics.features import judge_is_installed, load_eye
 from sdr_gsc.metrics.frechet import patch_features
 from sdr_gsc.metrics.perceptual import feature_distance, perceptual_distance
 from sdr_gsc.metrics.picture_pair import as_tensor_pair
@@ -79,10 +78,9 @@ class Reference:
         )
 
     def _second(self, received: np.ndarray) -> float:
-        try:
-            return perceptual_distance(self.picture, received, device=self.device, by_judge=True)
-        except WeightsError:  # of an optional package
+        if not judge_is_installed():
             return math.nan
+        return perceptual_distance(self.picture, received, device=self.device, by_judge=True)
 
     def judge_nothing(self) -> Quality:
         """What a receiver shows that has received nothing: mid-grey."""

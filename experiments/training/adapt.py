@@ -19,7 +19,7 @@ from sdr_gsc.semantic.rate import RATES
 from .codec import CodecModel, evaluate_codec, train_codec
 from .loop import LoopSettings, Progress
 from .pictures import PictureSet
-from .refine import train_refine
+from .refine import RefineAim, train_refine
 
 __all__ = ["adapt_decoder", "adapt_refine", "decoder_gain"]
 
@@ -50,9 +50,10 @@ def adapt_refine(
     settings: LoopSettings,
     checkpoint: Path,
     on_step: Callable[[Progress], None] = lambda progress: None,
+    aim: RefineAim = RefineAim(),  # noqa: B008
 ) -> BridgeDenoiser:
-    """A bridge that has seen the pictures; codec and `bridge` keep their weights."""
-    return train_refine(codec, pictures, settings, checkpoint, on_step, bridge)
+    """A bridge that has seen the pictures; codec and `bridge` keep their weights. Errors as in `train_refine`."""
+    return train_refine(codec, pictures, settings, checkpoint, on_step, bridge, aim)
 
 
 def decoder_gain(

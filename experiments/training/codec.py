@@ -19,10 +19,10 @@ from .air import Air, draw_air, transmit
 from .loop import Draw, LoopSettings, Progress, build_seeded, fit
 from .pictures import PictureSet
 
-__all__ = ["RATE_SHARES", "CodecModel", "evaluate_codec", "start_from_klt", "train_codec"]
+__all__ = ["CodecModel", "evaluate_codec", "start_from_klt", "train_codec"]
 
 #: How often each rate is trained; the middle ones are used most.
-RATE_SHARES = (0.10, 0.12, 0.16, 0.22, 0.22, 0.18)
+_RATE_SHARES = (0.10, 0.12, 0.16, 0.22, 0.22, 0.18)
 
 
 class CodecModel(nn.Module):
@@ -79,7 +79,7 @@ def start_from_klt(model: CodecModel, pictures: PictureSet, seed: int = 0, block
 def _loss(
     model: CodecModel, pictures: PictureSet, settings: LoopSettings, draw: Draw, only_rate: Rate | None
 ) -> Tensor:
-    rate = RATES[int(draw.generator.choice(len(RATES), p=RATE_SHARES))] if only_rate is None else only_rate
+    rate = RATES[int(draw.generator.choice(len(RATES), p=_RATE_SHARES))] if only_rate is None else only_rate
     crops = pictures.crops(settings.batch, settings.side_px, draw.generator).to(settings.device)
     air = draw_air(settings.batch, (settings.side_px // BLOCK_PX) ** 2 * rate.channels // 2, draw.generator)
     air = Air(air.quantizer, air.noise.to(settings.device))

@@ -1,13 +1,13 @@
 """Distillation of the bridge: one evaluation at t = 1 is to give a realistic picture.
 
-The trained bridge goes on against a critic that knows the codec's estimate. All errors count in units of the predicted
-deviation τ, so that one balance between realism and squared error holds at every rate and SNR:
+The trained bridge goes on at t = 1, where asked for against a critic that knows the codec's estimate. All errors count
+in units of the predicted deviation τ, so that one balance of realism and squared error holds at every rate and SNR:
 
-    loss = w_s · mean((x̂ - x)²)/mean(b²τ²) + w_a · adversarial + w_f · feature matching + w_c · consistency.
+    loss = w_s · mean((x̂ - x)²)/mean(b²τ²) + w_l · likeness + w_a · adversarial + w_f · matching + w_c · consistency.
 
-A perfect draw from the posterior has twice the squared error of its mean (3 dB); w_s : w_a says how much of that is
-spent. The critic judges estimates at t = 1; the other steps keep the bridge a bridge, by squared error alone, so that
-the realistic estimate can be walked on from.
+A perfect draw from the posterior has twice the squared error of its mean (3 dB); w_s against the others says how much
+of that is spent. The critic judges estimates at t = 1; the other steps keep the bridge a bridge, so that the realistic
+estimate can be walked on from.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sdr_gsc.diffusion.bridge import BridgeCondition, BridgeDenoiser, bridge_state
+from sdr_gsc.diffusion.bridge import BridgeCondition, BridgeDenoiser, bridge_state, remaining_deviation
 from sdr_gsc.diffusion.consistency import sample_consistency
 from sdr_gsc.diffusion.schedule import BridgeSchedule
 from sdr_gsc.errors import SettingsError
 from sdr_gsc.semantic.quantizer import Quantizer
 from sdr_gsc.semantic.rate import BLOCK_PX, RATES, Rate
 
-from .air import Air, draw_air
+from .air import Air
 from .codec import CodecModel
+from .conditions import condition_through, draw_condition
 from .critic import Critic, Judgement, adversarial_loss, matching_loss, sensitivity
+from .likeness import Likeness, load_teacher
 from .loop import Draw, LoopSettings, Progress, Rival, build_seeded, fit
 from .pictures import PictureSet
 
@@ -39,11 +41,7 @@ __all__ = ["DEFAULT_PARTS", "Balance", "balanced_realism", "choose_parts", "dist
 #: so that the shipped file is small, and no gradient has to pass through it.
 DEFAULT_PARTS = ("head", "decode.0", "decode.1", "fuse.0", "fuse.1")
 
-#: How often each rate is trained: mostly where a generative decoder has most to add.
-_RATE_SHARES = (0.05, 0.08, 0.13, 0.30, 0.28, 0.16)
-#: Share of the draws whose Es/N0 is in 0…15 dB, and that of the steps at t = 1.
-_USUAL_SHARE = 0.7
-_USUAL_ESN0_DB = (0.0, 15.0)
+#: Share of the steps at t = 1.
 _ONE_STEP_SHARE = 0.8
 #: Learning rate of the critic relative to the network's.
 _CRITIC_RATE = 1.0
@@ -58,6 +56,7 @@ class Balance:
 
     Attributes:
         squared: squared error relative to the predicted one.
+        likeness: distance between the features of picture and estimate, see `Likeness`.
         adversarial: the critic's verdict.
         matching: distance between the critic's features of picture and estimate.
         consistency: squared distance between the estimates at t and at an earlier time of the same line, in the same
@@ -68,14 +67,15 @@ class Balance:
     """
 
     squared: float = 1.0
-    adversarial: float = 0.3
-    matching: float = 0.2
+    likeness: float = 20.0
+    adversarial: float = 0.0
+    matching: float = 0.0
     consistency: float = 0.0
     kappa: float = 0.5
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        weights = (self.squared, self.adversarial, self.matching, self.consistency)
+        weights = (self.squared, self.likeness, self.adversarial, self.matching, self.consistency)
         if min(weights) < 0 or max(weights) == 0 or not (0 < self.kappa <= 1 and 0 <= self.noise <= 1):
             raise SettingsError(
                 f"weights are {weights}, kappa is {self.kappa} and noise {self.noise}; needed weights of at least 0, "
@@ -93,13 +93,14 @@ class _Game:
     pictures: PictureSet
     settings: LoopSettings
     balance: Balance
+    likeness: Likeness | None
     played: tuple[Tensor, Tensor, BridgeCondition] | None = None
 
     def loss(self, draw: Draw) -> Tensor:
         """What the network has to reduce."""
         balance, batch = self.balance, self.settings.batch
         crops = self.pictures.crops(batch, self.settings.side_px, draw.generator).to(self.settings.device)
-        condition = _condition(self.codec, crops, draw)
+        condition = draw_condition(self.codec, crops, draw)
 
         def uniform() -> Tensor:
             return torch.rand(batch, generator=draw.torch_generator, device=crops.device)
@@ -111,13 +112,15 @@ class _Game:
         noise = noise * balance.noise if at_once else noise
         with torch.autocast(crops.device.type, dtype=torch.bfloat16):
             clean = self.model(bridge_state(condition, crops, noise, t, kappa), condition, t, kappa)
-        power = (_remaining(t, balance.kappa).square() * condition.deviation.square()).mean((1, 2, 3))
+        power = remaining_deviation(condition, t, kappa).square().mean((1, 2, 3))
         loss = balance.squared * ((clean - crops).square().mean((1, 2, 3)) / power).mean()
         if balance.consistency:
             earlier = t * uniform()
             with torch.no_grad(), torch.autocast(crops.device.type, dtype=torch.bfloat16):
                 aim = self.model(bridge_state(condition, crops, noise, earlier, kappa), condition, earlier, kappa)
             loss = loss + balance.consistency * ((clean - aim).square().mean((1, 2, 3)) / power).mean()
+        if self.likeness is not None:
+            loss = loss + balance.likeness * self.likeness.distance(clean, crops, draw.generator).mean()
         self.critic.requires_grad_(requires_grad=False)
         if at_once and (balance.adversarial or balance.matching):
             made = self._judge(clean, condition)
@@ -144,26 +147,6 @@ class _Game:
         with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
             judgement: Judgement = self.critic(pictures, condition)
         return judgement
-
-
-def _remaining(t: Tensor, kappa: float) -> Tensor:
-    """The bridge's b, float [B, 1, 1, 1]: the deviation that is left at t, relative to τ."""
-    t = t.reshape(-1, 1, 1, 1)
-    return t * kappa / ((1 - t).square() + (t * kappa).square()).sqrt()
-
-
-@torch.no_grad()
-def _condition(codec: CodecModel, crops: Tensor, draw: Draw) -> BridgeCondition:
-    rate = RATES[int(draw.generator.choice(len(RATES), p=_RATE_SHARES))]
-    symbols = (crops.shape[2] // BLOCK_PX) * (crops.shape[3] // BLOCK_PX) * rate.channels // 2
-    usual = draw.generator.random() < _USUAL_SHARE
-    air = draw_air(crops.shape[0], symbols, draw.generator, **({"esn0_db": _USUAL_ESN0_DB} if usual else {}))
-    return _through(codec, crops, rate, Air(air.quantizer, air.noise.to(crops.device)), draw.torch_generator)
-
-
-def _through(codec: CodecModel, crops: Tensor, rate: Rate, air: Air, generator: torch.Generator) -> BridgeCondition:
-    estimate = codec.through(crops, rate, air, generator, bfloat16=True)
-    return BridgeCondition(estimate.picture, estimate.deviation, estimate.linear.picture, estimate.linear.latent)
 
 
 def choose_parts(model: BridgeDenoiser, parts: Sequence[str]) -> list[nn.Parameter]:
@@ -218,15 +201,19 @@ def train_distil(
 
     Raises:
         SettingsError: see `fit` and `choose_parts`.
+        WeightsError: the teacher of `Likeness` is not installed.
     """
     model = BridgeDenoiser(latent=start.unet.shape.latent)
     model.load_state_dict(start.state_dict())
     chosen = choose_parts(model.to(settings.device), parts)
     critic = build_seeded(Critic, settings.seed).to(settings.device)
     codec = codec.to(settings.device).eval().requires_grad_(requires_grad=False)
-    game = _Game(model, critic, codec, pictures, settings, balance)
+    likeness = Likeness(load_teacher(settings.device)) if balance.likeness else None
+    game = _Game(model, critic, codec, pictures, settings, balance, likeness)
     groups: list[dict[str, object]] = [{"params": chosen, "lr": 1.0}]
-    rival = Rival(critic, game.critic_loss, learning_rate=_CRITIC_RATE)
+    # A critic whose verdict counts for nothing need not learn.
+    asked = balance.adversarial or balance.matching
+    rival = Rival(critic, game.critic_loss, learning_rate=_CRITIC_RATE) if asked else None
     averaged = fit(model, game.loss, groups, settings, checkpoint, on_step, rival)
     model.load_state_dict(averaged)
     return model.eval()
@@ -258,7 +245,7 @@ def distilled_psnr_db(
     generator = torch.Generator(pictures.device).manual_seed(seed)
     symbols = (pictures.shape[2] // BLOCK_PX) * (pictures.shape[3] // BLOCK_PX) * rate.channels // 2
     noise = torch.full((pictures.shape[0], symbols), 10 ** (-esn0_db / 10), device=pictures.device)
-    condition = _through(codec, pictures, rate, Air(Quantizer.of(16), noise), generator)
+    condition = condition_through(codec, pictures, rate, Air(Quantizer.of(16), noise), generator)
     drawn, _ = sample_consistency(bridge, condition, BridgeSchedule(1), balance.kappa, balance.noise, generator)
     found = []
     for realism in realisms:

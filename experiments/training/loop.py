@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sdr_gsc.errors import SettingsError
 
-__all__ = ["Draw", "LoopSettings", "Progress", "Rival", "build_seeded", "fit"]
+__all__ = ["Draw", "LoopSettings", "Progress", "Rival", "build_seeded", "draw_of", "fit"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -92,7 +92,8 @@ def build_seeded(build: Callable[[], Model], seed: int) -> Model:
         return build()
 
 
-def _draw(settings: LoopSettings, step: int) -> Draw:
+def draw_of(settings: LoopSettings, step: int) -> Draw:
+    """The random sources of a step."""
     sequence = np.random.SeedSequence(settings.seed, spawn_key=(step,))
     torch_generator = torch.Generator(settings.device)
     torch_generator.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
@@ -172,7 +173,7 @@ def fit(
         level = min(1.0, (step + 1) / warm_up) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
         for group, share in zip(optimizer.param_groups, relative, strict=True):
             group["lr"] = settings.learning_rate * share * level
-        draw = _draw(settings, step)
+        draw = draw_of(settings, step)
         loss = loss_of(draw)
         _descend(model, optimizer, loss)
         if not math.isfinite(value := float(loss.detach())):

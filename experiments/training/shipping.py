@@ -19,8 +19,8 @@ __all__ = ["Base", "Provenance", "describe_pictures", "loaded_state", "ship"]
 
 _DESCRIPTIONS = {
     "codec": "Semantic encoder and deterministic decoder for six nested rates and all SNRs.",
-    "refine": "Conditional diffusion from the codec's estimate to the picture (decoder refine).",
-    "consistency": "The bridge of refine, distilled so that one evaluation is realistic (decoder consistency).",
+    "refine": "Conditional diffusion from the codec's estimate to the picture (decoders refine and posterior:cddb).",
+    "consistency": "The bridge of refine, distilled to one evaluation (decoder consistency).",
     "prior": "Unconditional denoiser of photographs at all noise levels (decoder posterior).",
 }
 

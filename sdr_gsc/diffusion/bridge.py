@@ -4,11 +4,11 @@ Let m be the codec's estimate and τ its predicted standard deviation, pixel by 
 
     x_t = m + (1 - t)·(x_0 - m) + t·κ·τ·ε,
 
-so x_1 is estimate plus noise of the very size of the estimate's error (times κ, the user's realism knob), which the
-receiver can draw without knowing the picture, and x_0 is the picture. It is a stochastic interpolant (Albergo,
-Boffi and Vanden-Eijnden 2023) with a data-dependent start: flow matching along straight lines, not I2SB. Noise is drawn
-once, at t = 1, and shrinks with t; the way down is the ordinary equation dx/dt = (x_t - E[x_0 | x_t])/t. I2SB (Liu et
-al. 2023, arXiv:2302.05872) starts at m without noise and adds t(1 - t) of variance in between, so its way is random.
+so x_1 is estimate plus noise of the very size of the estimate's error (times κ), which the receiver can draw without
+knowing the picture, and x_0 is the picture. It is a stochastic interpolant (Albergo, Boffi and Vanden-Eijnden 2023)
+with a data-dependent start: flow matching along straight lines, not I2SB. Noise is drawn once, at t = 1, and shrinks
+with t; the way down is the ordinary equation dx/dt = (x_t - E[x_0 | x_t])/t. I2SB (Liu et al. 2023, arXiv:2302.05872)
+starts at m without noise and adds t(1 - t) of variance in between, so its way is random.
 
 Were the error Gaussian with deviation τ, then
 

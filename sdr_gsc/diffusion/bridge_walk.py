@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,12 +23,10 @@ class BridgeDraw:
     """What a walk gave; pictures in [0, 1] units, not clamped.
 
     Attributes:
-        mean: the first estimate: the conditional mean, float [B, 3, H, W].
-        drawn: where the walk ended, float [B, 3, H, W]; equal to `mean` after one step.
+        drawn: where the walk ended, float [B, 3, H, W]; after one step the bridge's first estimate.
         estimates: estimates of the bridge that it took.
     """
 
-    mean: Tensor
     drawn: Tensor
     estimates: int
 
@@ -52,34 +51,38 @@ def sample_bridge(
     on_step: OnStep = quietly,
     sampler: OdeSampler | None = None,
     early_exit: float | None = None,
+    noise: float | Sequence[float] = 1.0,
 ) -> BridgeDraw:
     """Walk the bridge from estimate plus noise to a picture.
 
-    The first step's estimate is the bridge's own conditional mean; the more steps, the closer the last state comes to a
-    draw from the posterior.
+    With all of its noise, the first step's estimate is the bridge's own conditional mean, and the more steps, the
+    closer the last state comes to a draw from the posterior. Without noise every step corrects the estimate a little
+    further: inversion by direct iteration (Delbracio and Milanfar 2023, arXiv:2303.11435, algorithm 1).
 
     Args:
         bridge: the trained bridge.
         condition: what was received.
         schedule: times.
-        kappa: size of the starting noise relative to the estimate's predicted error, 0.1…1.
+        kappa: strength of the bridge: its noise relative to the estimate's predicted error, 0.1…1.
         generator: of the starting noise.
         on_step: called after each step.
         sampler: how to walk; None takes `Ddim`, which is Euler's step here.
-        early_exit: see EarlyExit; None walks to the end.
+        early_exit: see EarlyExit; None walks to the end. The first of the batch decides for all.
+        noise: size of the starting noise relative to κτ, 0…1: one for all, or one for each of the batch.
     """
     batch, device = condition.estimate.shape[0], condition.estimate.device
-    noise = torch.randn(condition.estimate.shape, generator=generator, device=device)
+    drawn = torch.randn(condition.estimate.shape, generator=generator, device=device)
+    scale = torch.as_tensor(noise, dtype=torch.float32, device=device).reshape(-1, 1, 1, 1)
     ones = torch.ones(batch, device=device)
-    rested = None if early_exit is None else EarlyExit(early_exit, condition.deviation)
+    rested = None if early_exit is None else EarlyExit(early_exit, condition.deviation[:1])
 
     def predict(state: Tensor, t: float) -> Tensor:
         return bridge(state, condition, t * ones, kappa * ones)
 
     def on_evaluation(step: int, steps: int, clean: Tensor, t: float) -> bool:
         on_step(SamplerStep(step, steps, clean))
-        return rested is not None and rested(step, steps, clean, t)
+        return rested is not None and rested(step, steps, clean[:1], t)
 
-    start = condition.estimate + kappa * condition.deviation * noise
+    start = condition.estimate + kappa * condition.deviation * (scale * drawn)
     walk = (sampler or Ddim()).walk(predict, start, schedule.times().tolist(), on_evaluation)
-    return BridgeDraw(walk.first, walk.state, walk.evaluations)
+    return BridgeDraw(walk.state, walk.evaluations)

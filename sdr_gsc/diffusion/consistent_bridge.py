@@ -3,9 +3,12 @@
 Consistent direct diffusion bridges (Chung, Kim and Ye 2023, arXiv:2305.19809) alternate between a bridge's estimate and
 a step towards the data. Here the data step weighs both: of x_0 the bridge says N(x̂, (ηbτ)²), pixel by pixel, with b and
 τ of `bridge`; the symbols say N(s(x), v), symbol by symbol, as the receiver measured it; the estimate becomes the mean
-of the product. Were x_0 ~ N(m, τ²) before the symbols and their encoder linear, then with η = 1 that mean would be
-E[x_0 | x_t, y], and the walk would end in draws from the posterior. But the shipped bridge has read the symbols itself,
-and only misread some; η says how far it may be corrected.
+of the product, by a few conjugate gradients.
+
+Were x_0 ~ N(m, τ²) before the symbols and their encoder linear, then with η = 1 that mean would be E[x_0 | x_t, y], and
+a walk with all of the bridge's noise would end in draws from the posterior. But the shipped bridge has read the symbols
+itself, and only misread some; η says how far it may be corrected. Strength, starting noise and realism are those of the
+card of `refine`: without noise the walk gives a picture and no draw, and b lets late steps correct less.
 """
 
 from __future__ import annotations

@@ -36,19 +36,21 @@ DECODER_NAMES = (
     "mmse", "refine[:STEPS]", "consistency[:STEPS]", f"posterior[:{'|'.join(POSTERIOR_SOLVERS)}]", "blind", "cddm",
 )  # fmt: skip
 
-#: Which families of decoders use an option; those that are not named here serve all of them.
+_BRIDGE = f"posterior:{_BRIDGE_SOLVER}"
+#: Which families of decoders use an option; those that are not named here serve all of them. The posterior whose prior
+#: is a bridge is a family of its own.
 _USED_BY = {
-    "steps": ("refine", "consistency", "posterior", "blind"),
-    "samples": ("refine", "consistency", "posterior", "blind"),
-    "realism": ("refine", "consistency"),
-    "weighting": ("mmse", "refine", "consistency", "posterior"),
+    "steps": ("refine", "consistency", "posterior", "blind", _BRIDGE),
+    "samples": ("refine", "consistency", "posterior", "blind", _BRIDGE),
+    "realism": ("refine", "consistency", _BRIDGE),
+    "weighting": ("mmse", "refine", "consistency", "posterior", _BRIDGE),
     "start": ("posterior",),
     "prior": ("posterior", "blind"),
     "label": ("posterior", "blind"),
     "prompt": ("posterior", "blind"),
-    "guidance": ("refine", "posterior", "blind"),
-    "sampler": ("refine",),
-    "early_exit": ("refine", "consistency"),
+    "guidance": ("refine", "posterior", "blind", _BRIDGE),
+    "sampler": ("refine", _BRIDGE),
+    "early_exit": ("refine", "consistency", _BRIDGE),
     "task_guidance": ("posterior",),
 }
 
@@ -63,13 +65,13 @@ def check_used(names: Collection[str], options: DecoderOptions) -> None:
     Raises:
         SettingsError: an option other than its default that would change nothing.
     """
-    families = {name.partition(":")[0] for name in names}
+    families = {name if name == _BRIDGE else name.partition(":")[0] for name in names}
     for option in fields(DecoderOptions):
         users = _USED_BY.get(option.name)
         if users is None or getattr(options, option.name) == option.default:
             continue
         if option.name == "guidance" and options.prior is None:
-            users = ("refine",)
+            users = ("refine", _BRIDGE)
         if not families & set(users):
             raise SettingsError(
                 f"{option.name} is used by {', '.join(users)}; chosen {'are' if len(names) > 1 else 'is'} "
@@ -103,18 +105,8 @@ def open_decoder(name: str, codec: Codec, folder: Path | None = None, options: D
         return open_refine(name, int(choice) if choice else None, codec, folder, options)
     if family == "consistency" and (not choice or choice.isdecimal()):
         return open_consistency(name, int(choice) if choice else None, codec, folder, options)
-    if name == f"posterior:{_BRIDGE_SOLVER}":
-        return _open_consistent_bridge(name, codec, folder, options)
+    if name == _BRIDGE:
+        return open_refine(name, _BRIDGE_STEPS, codec, folder, options, _TRUST)
     if family == "posterior" and (not choice or choice in SOLVERS):
         return open_posterior(name, choice or next(iter(SOLVERS)), codec, folder, options)
     raise SettingsError(f"decoder {name!r} is unknown; needed one of {', '.join(DECODER_NAMES)}")
-
-
-def _open_consistent_bridge(name: str, codec: Codec, folder: Path | None, options: DecoderOptions) -> Decoder:
-    for option in ("prior", "start", "task_guidance"):
-        if value := getattr(options, option):
-            raise SettingsError(
-                f"{option} is {value!r} and the prior of {name} is the bridge of refine, which starts at the codec's "
-                f"estimate: leave {option} out, or choose another solver"
-            )
-    return open_refine(name, _BRIDGE_STEPS, codec, folder, options, _TRUST)

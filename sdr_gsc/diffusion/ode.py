@@ -50,12 +50,10 @@ class Walk:
 
     Attributes:
         state: at the last level, or the clean estimate at which the walk stopped.
-        first: the first clean estimate: the conditional mean given the start.
         evaluations: of the denoiser.
     """
 
     state: Tensor
-    first: Tensor
     evaluations: int
 
 
@@ -100,14 +98,13 @@ class Ddim:
         self, predict: Predict, state: Tensor, levels: Sequence[float], on_evaluation: OnEvaluation = take_all
     ) -> Walk:
         """See OdeSampler."""
-        pairs, first = _checked(levels), state
+        pairs = _checked(levels)
         for index, (now, then) in enumerate(pairs):
             clean = predict(state, now)
-            first = clean if index == 0 else first
             if on_evaluation(index + 1, len(pairs), clean, now):
-                return Walk(clean, first, index + 1)
+                return Walk(clean, index + 1)
             state = clean + (then / now) * (state - clean)
-        return Walk(state, first, len(pairs))
+        return Walk(state, len(pairs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +118,19 @@ class Heun:
         self, predict: Predict, state: Tensor, levels: Sequence[float], on_evaluation: OnEvaluation = take_all
     ) -> Walk:
         """See OdeSampler."""
-        pairs, first, evaluations = _checked(levels), state, 0
+        pairs, evaluations = _checked(levels), 0
         for index, (now, then) in enumerate(pairs):
             clean = predict(state, now)
             evaluations += 1
-            first = clean if index == 0 else first
             if on_evaluation(index + 1, len(pairs), clean, now):
-                return Walk(clean, first, evaluations)
+                return Walk(clean, evaluations)
             ahead = clean + (then / now) * (state - clean)
             if then > 0:
                 slope, there = (state - clean) / now, (ahead - predict(ahead, then)) / then
                 evaluations += 1
                 ahead = state + (then - now) * 0.5 * (slope + there)
             state = ahead
-        return Walk(state, first, evaluations)
+        return Walk(state, evaluations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +145,19 @@ class DpmSolver2M:
         self, predict: Predict, state: Tensor, levels: Sequence[float], on_evaluation: OnEvaluation = take_all
     ) -> Walk:
         """See OdeSampler."""
-        pairs, first = _checked(levels), state
+        pairs = _checked(levels)
         before: tuple[Tensor, float] | None = None
         for index, (now, then) in enumerate(pairs):
             clean = predict(state, now)
-            first = clean if index == 0 else first
             if on_evaluation(index + 1, len(pairs), clean, now):
-                return Walk(clean, first, index + 1)
+                return Walk(clean, index + 1)
             aim = clean
             if before is not None and then > 0:
                 half = 0.5 * math.log(now / then) / math.log(before[1] / now)  # 1/2r
                 aim = torch.lerp(before[0], clean, 1 + half)
             state = aim + (then / now) * (state - aim)
             before = (clean, now)
-        return Walk(state, first, len(pairs))
+        return Walk(state, len(pairs))
 
 
 @dataclass(slots=True)

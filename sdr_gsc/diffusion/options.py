@@ -20,14 +20,14 @@ class DecoderOptions:
 
     Attributes:
         steps: estimates of the network; None takes the name's own, or the decoder's default.
-        samples: pictures to draw, for the per-pixel standard deviation.
-        realism: of `refine` and `consistency`, 0 (least squared error) ... 1 (a draw); None takes the model card's.
+        samples: pictures to draw, for the per-pixel standard deviation; a bridge draws them beside the reconstruction.
+        realism: of the decoders with a bridge, 0 (the codec's estimate) ... 1 (the walk's end); None takes the card's.
         weighting: how received symbols are weighted, see `Evidence.weighted`; anything but ``measured`` is an ablation.
         start: where `posterior` starts, see `early_start.START_RULES`; None takes the solver's own.
         guidance: of `refine`, how much the evidence counts beyond the estimate, >= 0; None is 1, one evaluation a step.
             Of a `prior` that knows texts, see `plugins.conditioning.Conditioning`.
-        sampler: of `refine`, one of `ode.SAMPLERS`; None takes ``ddim``.
-        early_exit: of `refine` and `consistency`, stop when the estimate changes by less than this share of the
+        sampler: of a bridge, one of `ode.SAMPLERS`; None takes ``ddim``.
+        early_exit: of a bridge, stop when the estimate changes by less than this share of the
             predicted deviation; None walks to the end.
         precision: of the networks, ``float32`` or ``bfloat16``.
         compile: compile the networks and record CUDA graphs; refused on a CPU, see `runtime`.

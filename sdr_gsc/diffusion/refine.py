@@ -37,12 +37,14 @@ class RefineDecoder:
         codec: whose estimates the bridge was trained on.
         bridge: the trained network and its guidance.
         schedule: its length is the number of steps.
-        kappa: starting noise relative to the predicted error, 0.1…1.
-        realism: where the reconstruction lies on the line from conditional mean (0, least squared error) to draw (1).
-            On that line lie the pictures of least error for a given distance from the distribution of pictures
-            (Freirich, Michaeli and Meir 2021, "A theory of the distortion-perception tradeoff in Wasserstein space",
-            theorem 3).
-        samples: pictures drawn; the first one gives the reconstruction, all of them the standard deviation.
+        kappa: strength of the bridge: its noise relative to the predicted error, 0.1…1.
+        noise: size of the reconstruction's starting noise relative to κτ, 0…1; without any, it does not depend on the
+            seed.
+        realism: where the reconstruction lies on the line from the codec's estimate (0) to the end of the walk (1). On
+            the line from a conditional mean to a draw lie the pictures of least error for a given distance from the
+            distribution of pictures (Freirich, Michaeli and Meir 2021, "A theory of the distortion-perception tradeoff
+            in Wasserstein space", theorem 3).
+        samples: 1, or pictures drawn beside the reconstruction with all of the bridge's noise, for the deviation.
         name: as asked for.
         sampler: how the bridge is walked.
         early_exit: see `ode.EarlyExit`; None walks to the end.
@@ -54,6 +56,7 @@ class RefineDecoder:
     bridge: GuidedBridge
     schedule: BridgeSchedule
     kappa: float
+    noise: float
     realism: float
     samples: int
     name: str
@@ -71,21 +74,23 @@ class RefineDecoder:
         if self.trust is not None:
             likelihood = SymbolLikelihood(self.codec.encoder, evidence.to(self.codec.device))
             bridge = ConsistentBridge(bridge, likelihood, self.trust)
+        drawn = self.samples if self.samples > 1 else 0
         walked = sample_bridge(
             bridge,
-            condition_of(estimate, self.samples),
+            condition_of(estimate, 1 + drawn),
             self.schedule,
             self.kappa,
             generator,
             on_step,
             self.sampler,
             self.early_exit,
+            [self.noise, *(1.0 for _ in range(drawn))],
         )
-        mean, drawn = walked.mean[:1], walked.drawn
-        picture = mean + self.realism * (drawn[:1] - mean)
+        picture = estimate.picture + self.realism * (walked.drawn[:1] - estimate.picture)
+        samples = walked.drawn[1:] if drawn else None
         timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
         nfe = walked.estimates * self.bridge.evaluations
-        return reconstruction_of(self.name, evidence, picture, estimate.deviation, nfe, timings, drawn=drawn)
+        return reconstruction_of(self.name, evidence, picture, estimate.deviation, nfe, timings, drawn=samples)
 
 
 def open_refine(
@@ -107,6 +112,7 @@ def open_refine(
         ),
         schedule=BridgeSchedule(count),
         kappa=recommended(card, "kappa"),
+        noise=recommended(card, "noise", 1.0),  # cards without it are older than walks without noise
         realism=recommended(card, "realism") if options.realism is None else options.realism,
         samples=options.samples,
         name=name,
@@ -117,13 +123,13 @@ def open_refine(
     )
 
 
-def recommended(card: Card, name: str) -> float:
-    """A setting in 0…1 that the card recommends.
+def recommended(card: Card, name: str, default: float | None = None) -> float:
+    """A setting in 0…1 that the card recommends; `default` where it says nothing.
 
     Raises:
-        WeightsError: the card has no such setting, or a number out of range.
+        WeightsError: the card has no such setting and there is no default, or a number out of range.
     """
-    value = card.settings.get(name)
+    value = card.settings.get(name, default)
     if value is None or not 0 <= value <= 1:
         raise WeightsError(f"card {card.name!r} has the setting {name} = {value}; needed a number in 0…1")
     return value

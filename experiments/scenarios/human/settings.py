@@ -26,7 +26,7 @@ class HumanSettings(PointSettings):
     Attributes:
         kind: tells configuration files apart.
         decoders: those that have the knob.
-        realism: settings of the knob, 0 (least squared error) ... 1 (a draw).
+        realism: settings of the knob, 0 (the codec's estimate) ... 1 (the end of the walk).
         guidance: further scales of `refine`'s evidence, at its card's realism; 1 counts it once.
         posterior_steps: steps of `posterior:diffpir` as a further point; None leaves it out.
         tolerated_db: loss of PSNR against `mmse` that is called small in the headline.

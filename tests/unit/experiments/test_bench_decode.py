@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -163,6 +164,23 @@ def test_better_by_the_noise_is_not_clearly_better():
     samples = Samples(tuple(noisy), found.samples.originals)
     _, rows = judged(DecodeFound(found.plan, samples, {}, {}, {}, (), {}, {}, (), 20.0, {}))
     assert one(rows, "posterior:cddb against refine:50, 20 % erasures").met is False
+
+
+def test_a_second_network_is_reported_beside_the_first_and_left_out_where_it_was_not_asked():
+    title = "refine:4 against mmse, CBR 1/48, awgn: perceptual by EfficientNet-Lite2 lower by"
+    found = found_of(good, near)
+    _, rows = judged(found)
+    assert title not in rows
+    seen = {"mmse": 4.0, "refine:4": 3.0}
+    asked = tuple(
+        replace(each, quality=replace(each.quality, second=seen[each.series]))
+        if each.series in seen and each.point.channel == "awgn"
+        else each
+        for each in found.samples.every
+    )
+    _, rows = judged(replace(found, samples=Samples(asked, found.samples.originals)))
+    assert rows[title].value == pytest.approx(0.25)
+    assert rows[title].target is None
 
 
 def test_agreement_must_be_higher_or_complete():

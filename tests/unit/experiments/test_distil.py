@@ -158,7 +158,7 @@ def test_distillation_trains_resumes_and_leaves_its_start_alone(
     codec: CodecModel, bridge: BridgeDenoiser, pictures: PictureSet, tmp_path: Path
 ) -> None:
     before = {name: value.clone() for name, value in bridge.state_dict().items()}
-    balance = Balance(consistency=0.1)
+    balance = Balance(adversarial=0.3, matching=0.2, consistency=0.1)
     unbroken = train_distil(codec, bridge, pictures, _SETTINGS, balance, tmp_path / "unbroken.pt")
 
     def on_step(progress: Progress) -> None:
@@ -219,7 +219,7 @@ def test_realism_is_the_largest_within_the_loss(
 
 
 @pytest.mark.parametrize("bad", [
-    {"squared": -1.0}, {"kappa": 0.0}, {"noise": 1.5}, {"squared": 0.0, "adversarial": 0.0, "matching": 0.0},
+    {"squared": -1.0}, {"kappa": 0.0}, {"noise": 1.5}, {"squared": 0.0, "likeness": 0.0},
 ])  # fmt: skip
 def test_a_balance_that_balances_nothing_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(SettingsError, match="needed weights"):

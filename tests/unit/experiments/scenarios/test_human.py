@@ -23,7 +23,9 @@ from experiments.settings_files import read_settings
 from sdr_gsc.diffusion.bridge import BridgeCondition
 from sdr_gsc.diffusion.consistency import ConsistencyDecoder
 from sdr_gsc.diffusion.refine import RefineDecoder
-from sdr_gsc.semantic.values import Reconstruction
+from sdr_gsc.semantic.mapping import constellation_points
+from sdr_gsc.semantic.rate import rate_by_cbr
+from sdr_gsc.semantic.values import Reception, Reconstruction
 
 _CONFIG = Path(__file__).parents[4] / "experiments" / "configs" / "human.toml"
 
@@ -208,13 +210,27 @@ def test_the_frechet_distance_of_a_picture_that_came_through_whole_is_smallest(t
 
 def test_remembering_changes_no_picture(point) -> None:
     settings, _, _ = point
-    opened = open_knobs(settings, Bench.open())
+    bench = Bench.open()
+    opened = open_knobs(settings, bench)
     first, last = opened["refine-realism0"], opened["refine-realism1"]
     assert isinstance(first, RefineDecoder)
     assert isinstance(last, RefineDecoder)
     assert first.bridge is last.bridge
     assert (first.realism, last.realism) == (0, 1)
     assert first == replace(last, realism=0.0)
+
+    symbols = bench.codec.encode(np.random.default_rng(0).random((32, 32, 3), np.float32), rate_by_cbr(24), 16)
+    points = constellation_points(symbols).astype(np.complex64)
+    reception = Reception(symbols.descriptor, points, np.full(points.size, 0.1, np.float32), None, ())
+
+    def picture(decoder: RefineDecoder) -> np.ndarray:
+        return decoder.decode(reception, generator=torch.Generator().manual_seed(1)).picture
+
+    walk = first.bridge
+    assert isinstance(walk, RememberedBridge)
+    for decoder in (first, last):
+        assert np.array_equal(picture(decoder), picture(replace(decoder, bridge=walk.bridge)))
+    assert walk.asked == last.schedule.steps  # one walk for both
     consistent = open_knobs(settings.model_copy(update={"decoders": ("consistency",)}), Bench.open())
     assert isinstance(consistent["consistency-realism1"], ConsistencyDecoder)
 

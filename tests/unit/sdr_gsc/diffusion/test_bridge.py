@@ -57,10 +57,8 @@ def test_the_untrained_denoiser_is_the_conditional_mean_of_gaussian_errors(t: fl
 def test_one_step_is_the_mean_and_many_steps_draw_errors_of_the_predicted_size() -> None:
     condition = _condition(256)
     one = sample_bridge(_bridge(), condition, BridgeSchedule(1), 1.0, torch.Generator().manual_seed(2))
-    assert torch.equal(one.mean, one.drawn)
     assert torch.allclose(one.drawn, condition.estimate, atol=1e-6)
     many = sample_bridge(_bridge(), condition, BridgeSchedule(64), 1.0, torch.Generator().manual_seed(2))
-    assert torch.allclose(many.mean, condition.estimate, atol=1e-6)
     drawn = ((many.drawn - condition.estimate) / condition.deviation).square().mean().sqrt()
     assert float(drawn) == pytest.approx(1.0, abs=0.03)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from sdr_gsc.diffusion.bridge import BridgeCondition, BridgeDenoiser, bridge_state
 from sdr_gsc.diffusion.bridge_walk import sample_bridge
 from sdr_gsc.diffusion.consistent_bridge import ConsistentBridge
-from sdr_gsc.diffusion.decoders import open_decoder
+from sdr_gsc.diffusion.decoders import check_used, open_decoder
 from sdr_gsc.diffusion.likelihood import SymbolLikelihood, log_likelihood
 from sdr_gsc.diffusion.nets.unet import UNetShape
 from sdr_gsc.diffusion.ode import Heun
@@ -166,9 +166,27 @@ def test_it_agrees_with_the_symbols_better_than_refine(
     assert fit("posterior:cddb") > fit("refine")
 
 
-@pytest.mark.parametrize("options", [{"prior": "diffusers:somewhere"}, {"start": "noise"}, {"task_guidance": 1.0}])
-def test_what_an_unconditional_prior_would_need_is_refused(
-    codec: Codec, model_folder: Path, options: dict[str, object]
-) -> None:
-    with pytest.raises(SettingsError, match="bridge of refine"):
-        open_decoder("posterior:cddb", codec, model_folder, DecoderOptions(**options))  # type: ignore[arg-type]
+@pytest.mark.parametrize("options", [{"prior": "folder"}, {"start": "noise"}, {"task_guidance": 1.0}])
+def test_what_an_unconditional_prior_would_need_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="chosen is posterior:cddb"):
+        check_used(("posterior:cddb",), DecoderOptions(**options))  # type: ignore[arg-type]
+
+
+def test_what_the_bridge_uses_is_taken() -> None:
+    options = DecoderOptions(realism=0.5, guidance=2.0, sampler="heun", early_exit=0.1, steps=3, samples=2)
+    check_used(("posterior:cddb",), options)
+
+
+@pytest.mark.parametrize(
+    ("options", "nfe"), [({"samples": 2}, 3), ({"guidance": 2.0}, 6), ({"sampler": "heun"}, 5), ({"realism": 0.5}, 3)]
+)
+def test_evaluations_are_counted(codec: Codec, model_folder: Path, options: dict[str, object], nfe: int) -> None:
+    symbols = codec.encode(np.full((32, 32, 3), 0.4, np.float32), rate_by_cbr(24), 16)
+    points = constellation_points(symbols).astype(np.complex64)
+    reception = Reception(symbols.descriptor, points, np.full(points.size, 0.1, np.float32), None, ())
+    chosen = DecoderOptions(steps=3, **options)  # type: ignore[arg-type]
+    found = open_decoder("posterior:cddb", codec, model_folder, chosen).decode(
+        reception, generator=torch.Generator().manual_seed(0)
+    )
+    assert found.nfe == nfe
+    assert (0 if found.samples is None else len(found.samples)) == (2 if "samples" in options else 0)

@@ -126,16 +126,6 @@ def test_weights_of_another_architecture_are_refused(model_folder: Path, tmp_pat
         Codec.load(tmp_path)
 
 
-def test_realism_runs_along_the_line_from_mean_to_draw(codec: Codec, model_folder: Path, reception: Reception) -> None:
-    mean, between, draw = (
-        open_decoder("refine:3", codec, model_folder, DecoderOptions(realism=realism))
-        .decode(reception, generator=_generator())
-        .picture
-        for realism in (0.0, 0.3, 1.0)
-    )
+def test_realism_beyond_the_walk_is_refused(codec: Codec, model_folder: Path) -> None:
     with pytest.raises(SettingsError, match="realism is 1.5"):
         open_decoder("refine", codec, model_folder, DecoderOptions(realism=1.5))
-    inside = (mean > 0) & (mean < 1) & (draw > 0) & (draw < 1)
-    assert inside.mean() > 0.9
-    assert between[inside] == pytest.approx((0.7 * mean + 0.3 * draw)[inside], abs=1e-5)
-    assert np.abs(draw - mean).max() > 0.01
