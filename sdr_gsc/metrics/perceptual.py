@@ -39,7 +39,7 @@ def perceptual_distance(
         sent: float32 [H, W, 3] in [0, 1].
         received: the same shape and range.
         device: torch device.
-        by_judge: look with EfficientNet-Lite2 instead, for pictures made with features of Lite0, and for a second opinion.
+        by_judge: look with EfficientNet-Lite2 instead: pictures made with features of Lite0, or a second opinion.
     """
     pair = torch.cat(as_tensor_pair(sent, received)).to(device)
     features = (load_judge if by_judge else load_eye)(device).features(pair)
