@@ -148,6 +148,8 @@ class RadioSession(ABC):
             error.add_note(f"closing the radio failed too: {failure}")
         finally:
             self._signals.restore()
+        if error is None:
+            self._signals.end_if_told()
 
     def _permission(self) -> Permission:
         if self.permission is None:

@@ -59,7 +59,7 @@ class BridgeSchedule:
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 256:
-            raise SettingsError(f"steps is {self.steps}; needed 1…256 for a walk along the bridge")
+            raise SettingsError(f"steps is {self.steps}; needed 1…256 for refine, consistency and posterior:cddb")
 
     def times(self) -> np.ndarray:
         """float64 [steps + 1] from 1 to 0."""

@@ -85,7 +85,7 @@ def test_killed_ten_times_at_random_instants_it_ends_as_if_it_had_not_been(sdr_g
     generator = random.Random(7)
     kills, progress = 0, []
     for _ in range(10):
-        child = fork("resume", killed, "--workers", "0")
+        child = fork("resume", killed, "--workers", "0", "--shard", "1/1")
         time.sleep(generator.uniform(0.1, 0.6))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
@@ -93,7 +93,7 @@ def test_killed_ten_times_at_random_instants_it_ends_as_if_it_had_not_been(sdr_g
         progress.append(len(lines(killed)) if (killed / "trials.jsonl").exists() else 0)
     assert kills >= 5, "the run ended before it could be killed"
     assert progress == sorted(progress)
-    assert sdr_gsc("resume", killed, "--workers", "0", "--json").json["trials"] == 40
+    assert sdr_gsc("resume", killed, "--workers", "0", "--shard", "1/1", "--json").json["trials"] == 40
     assert lasting_lines(killed) == lasting_lines(whole)
     text = (killed / "trials.jsonl").read_text("utf-8").splitlines()
     assert len(text) == 40, "a trial was repeated"

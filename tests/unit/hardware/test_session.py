@@ -1,3 +1,4 @@
+import contextlib
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from hardware.bench_file import Allowance
 from hardware.errors import BadValueError, DisconnectedError, ForbiddenError
 from hardware.limits import Permission
 from hardware.radio import RadioSettings
+from hardware.registry import open_radio
 from hardware.session import RadioSession
 from hardware.signals import EndingSignals
 from sdr_gsc.capture import Capture
@@ -241,3 +243,16 @@ def test_a_transmission_is_counted_while_it_goes_on():
 def test_what_cannot_be_counted_is_ended():
     with Dummy(Counted(fails=True)) as radio, pytest.raises(ForbiddenError, match="nobody knows"):
         transmit_until_muted(radio)
+
+
+def test_a_signal_whose_exception_was_lost_ends_the_program_when_the_radio_is_closed():
+    """As in a finalizer, from which Python passes no exception on."""
+    reached = []
+    with pytest.raises(SystemExit) as ended, open_radio("loopback:ideal") as radio:  # noqa: PT012
+        with contextlib.suppress(SystemExit):
+            signal.raise_signal(signal.SIGTERM)
+        reached.append(radio)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert reached[0].muted
+    with open_radio("loopback:ideal"):
+        pass  # told once, and not again
