@@ -150,7 +150,7 @@ def send(
         decoding: What the decoders are asked for.
         objective: human (the picture), machine (a task vector alone) or agent (both); human by default.
         task_share: Least share of the symbols for the task vector, 0 to 1; by default human 0, machine 1, agent 0.5.
-        task_guidance: Weight of the task vector in posterior (1: the likelihood itself); 0 by default, not used.
+        task_guidance: Weight of the task vector in posterior:SOLVER (1: the likelihood itself); 0 by default, not used.
         seed: Everything random follows from it.
         weights: Folder with other weights than the shipped ones.
         out: Leave a run directory there.

@@ -89,8 +89,8 @@ def decode(
     """Decoders on photographs that no training has seen, over rates, Es/N0 and channels, beside picture files.
 
     Args:
-        quick: Fewer points and solvers: minutes on two cores; every target has its row all the same.
-        effort: Work spent; 1 gives the figures of docs/decoders.md and takes hours, 0.1 is --quick, 0.01 a smoke test.
+        quick: Fewer points: minutes on two cores; every target has its row all the same.
+        effort: Work spent; 0.1 is --quick, with the figures of docs/decoders.md, 1 takes hours, 0.01 is a smoke test.
         decoder: Which decoders; repeat, or a,b. All by default.
         cbr: Inverse payload CBR; repeat, or a,b; 48 and 24 by default.
         esn0_db: Es/N0 in dB; repeat, or a,b; 0, 5, 10 and 15 by default.

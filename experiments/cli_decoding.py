@@ -17,15 +17,15 @@ class Decoding:
 
     Attributes:
         steps: Steps of refine, consistency, posterior or blind; the decoder's own by default.
-        samples: Pictures to draw, for the standard deviation; 1 by default.
+        samples: Pictures to draw; 1 by default.
         realism: Where a bridge's picture lies between the codec's estimate (0) and the walk's end (1); else the card's.
         weighting: measured, or for comparison global or none.
-        start: Where posterior starts: evidence, diffcom or noise.
+        start: Where posterior:SOLVER starts: evidence, diffcom or noise.
         sampler: Of refine: ddim, heun or dpm-solver++.
         early_exit: Stop when the picture changes by less than this share of its predicted deviation.
         precision: Of the networks: float32 or bfloat16.
         compile: Compile the networks (CUDA only).
-        prior: Prior of posterior or blind: folder that diffusers wrote, or guided-diffusion checkpoint.
+        prior: Prior of posterior:SOLVER or blind: folder that diffusers wrote, or guided-diffusion checkpoint.
         label: Class that such a prior is told.
         prompt: Text that such a prior is told, or a .safetensors file of its embeddings.
         guidance: Scale of classifier-free guidance, of refine or such a prior.

@@ -32,7 +32,7 @@ def run_demo_command(settings: DemoSettings, out: Path | None, *, as_json: bool)
         print_table("", table.head, table.rows)
         kept = directory.settings()
         if isinstance(kept, DemoSettings) and kept.posterior_steps:
-            print(f"posterior: {kept.posterior_samples} samples of {kept.posterior_steps} evaluations each (NFE)")
+            print(f"posterior: {kept.posterior_steps} evaluations (NFE)")
         print(f"report: {path}")
     return 0 if result.received else 1
 

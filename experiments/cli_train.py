@@ -129,7 +129,7 @@ def refine(
     aim = RefineAim(likeness)
     trained = codec_for(codec_folder, out)
     before = None if start is None else load_bridge(trained, start)
-    with open_course("refine", "refine", pictures, out, effort) as course:
+    with open_course("refine", "refine", pictures, out, effort, likeness=likeness) as course:
         course.notes = f" --likeness {likeness}"
         if before is not None:
             course.notes += f"; went on from refine with SHA-256 {before[1].sha256}, {before[1].trained_with}"
@@ -190,7 +190,7 @@ def distil(
     balance = Balance(squared, likeness, adversarial, matching, consistency, kappa, noise)
     trained = codec_for(codec_folder, out)
     before, origin = load_bridge(trained, start or own_folder(out, "refine"))
-    with open_course("distil", "consistency", pictures, out, effort) as course:
+    with open_course("distil", "consistency", pictures, out, effort, likeness=likeness) as course:
         model = CodecModel.of(trained)
         bridge = train_distil(
             model, before, course.pictures, course.settings, balance, course.checkpoint, course.show, chosen
@@ -256,7 +256,7 @@ def adapt(
             return course.ship(model, trained.card.codec_sha256 or trained.card.sha256)
     aim = RefineAim(likeness)
     bridge, card = load_bridge(trained, start or own_folder(out, "refine"))
-    with open_course(f"adapt --what {what}", "refine", pictures, out, effort) as course:
+    with open_course(f"adapt --what {what}", "refine", pictures, out, effort, likeness=likeness) as course:
         adapted = adapt_refine(
             CodecModel.of(trained), bridge, course.pictures, course.settings, course.checkpoint, course.show, aim
         )  # fmt: skip

@@ -53,6 +53,8 @@ class Effort:
 
     def check(self) -> None:
         """Refuse what no training can use."""
+        from .procedures.devices import require_device
+
         if min(self.steps, self.batch, self.threads) < 1 or self.seed < 0 or not self.learning_rate > 0:
             raise SettingsError(
                 f"steps {self.steps}, batch {self.batch}, threads {self.threads}, learning rate {self.learning_rate}, "
@@ -60,6 +62,7 @@ class Effort:
             )
         if not 16 <= self.side_px <= 256 or self.side_px % 16:
             raise SettingsError(f"side_px is {self.side_px}; needed a multiple of 16 from 16 to 256")
+        require_device(self.device)
 
 
 @Parameter(name="*")
@@ -141,10 +144,15 @@ class Course:
 
 
 @contextmanager
-def open_course(name: str, card: str, folder: Path, out: Path, effort: Effort) -> Iterator[Course]:
-    """Read the pictures and open the progress display."""
+def open_course(
+    name: str, card: str, folder: Path, out: Path, effort: Effort, *, likeness: float = 0.0
+) -> Iterator[Course]:
+    """Look for the teacher if `likeness` has a weight, read the pictures and open the progress display."""
+    from .training.likeness import check_teacher
     from .training.pictures import PictureSet
 
+    if likeness:
+        check_teacher()
     with show_progress("reading pictures") as watch:
         found = PictureSet.load(folder, lambda done, count: watch.advance("reading pictures", done, count))
         watch.stage(f"training: {name}")

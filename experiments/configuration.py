@@ -142,7 +142,6 @@ class DemoSettings(StrictSettings):
         mcs: modulation and coding scheme, for `coded` and `classical`.
         decoders: names of the decoders that see the `direct` reception.
         posterior_steps: steps of `posterior`; 0 takes as many as fit `posterior_budget_s`, and at least 10.
-        posterior_samples: pictures that `posterior` draws for its standard deviation.
         posterior_budget_s: time for `posterior`.
         seed: everything random follows from it.
         weights: folder with other weights than the shipped ones.
@@ -158,7 +157,6 @@ class DemoSettings(StrictSettings):
     mcs: McsIndex = 2
     decoders: Names = ("mmse", "refine", "posterior")
     posterior_steps: Annotated[int, Field(ge=0, le=1000)] = 0
-    posterior_samples: Annotated[int, Field(ge=1, le=64)] = 4
     posterior_budget_s: Annotated[float, Field(gt=0, le=3600)] = 18.0
     seed: Seed = 1
     weights: str | None = None

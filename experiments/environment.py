@@ -36,15 +36,24 @@ def describe_environment(*, torch_threads: bool = True) -> dict[str, object]:
         torch_threads: ask torch for its threads, which loads it.
     """
     threads: dict[str, object] = {name: os.environ[name] for name in ("OMP_NUM_THREADS",) if name in os.environ}
+    gpu = None
     if torch_threads:
         import torch  # a second; not needed by measurements of the waveform alone
 
         threads["torch"] = torch.get_num_threads()
+        if torch.cuda.is_available():
+            gpu = {
+                "name": torch.cuda.get_device_name(),
+                "cuda": torch.version.cuda,
+                "tf32_convolutions": torch.backends.cudnn.allow_tf32,
+                "tf32_products": torch.backends.cuda.matmul.allow_tf32,
+            }
     return {
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "cpu": _cpu_model(),
         "cpu_count": os.cpu_count(),
+        "gpu": gpu,
         "threads": threads,
         "packages": {name: _version(name) for name in PACKAGES},
         "git": _git(),

@@ -12,7 +12,7 @@ import numpy as np
 from sdr_gsc.diffusion.decoders import open_decoder
 from sdr_gsc.diffusion.decoding import Decoder
 from sdr_gsc.diffusion.options import DecoderOptions
-from sdr_gsc.errors import SettingsError, WeightsError
+from sdr_gsc.errors import SdrGscError, SettingsError, WeightsError
 from sdr_gsc.metrics.calibration import Reliability, reliability
 from sdr_gsc.weights.cards import Card, load_card, shipped_folder
 
@@ -20,11 +20,10 @@ from ..procedures.photographs import find_picture
 from ..procedures.transmission import Bench
 from .decode_ablation import WEIGHTINGS, ablation_name, open_weighted
 from .decode_baselines import CAPACITY, Baselines
-from .decode_plan import Plan
+from .decode_plan import Plan, is_slow, solver_name
 from .decode_points import CHANNELS, Point, Sample, Samples, decode_point
 from .decode_quality import Reference
-from .decode_speed import Cost, gpu_rows, measure_cost
-from .rows import Row
+from .decode_speed import Cost, Speed, gpu_speed, measure_cost
 
 __all__ = ["DecodeFound", "bench_decode"]
 
@@ -42,9 +41,9 @@ class DecodeFound:
         opta_db: PSNR of a Gaussian source like the photographs at capacity, by rate and Es/N0, over white noise.
         reliability: errors by predicted deviation, by decoder, over white noise.
         costs: time and memory, by decoder.
-        gpu: rows that only a GPU gives.
+        speed: on a GPU; None on another device.
         grid: by point and series, the first photograph that grid shows.
-        cards: of the models.
+        cards: of the models, by what they are here.
         notes: decoders left out, and why.
         model_mebibytes: of all model files together.
         single_rate_db: PSNR of a codec trained for one rate less that of the codec, by rate; empty without one.
@@ -55,7 +54,7 @@ class DecodeFound:
     opta_db: Mapping[tuple[int, float], float]
     reliability: Mapping[str, Reliability]
     costs: Mapping[str, Cost]
-    gpu: tuple[Row, ...]
+    speed: Speed | None
     grid: Mapping[Point, Mapping[str, np.ndarray]]
     cards: Mapping[str, Card]
     notes: tuple[tuple[str, str], ...]
@@ -86,6 +85,7 @@ def bench_decode(
     run = _Run(plan, weights, device, seed, on_step)
     run.fast()
     run.slow()
+    run.solvers()
     run.ablation()
     run.others()
     run.cost()
@@ -105,7 +105,7 @@ class _Run:
         self._grid: dict[Point, dict[str, np.ndarray]] = {}
         self._opta: dict[tuple[int, float], float] = {}
         self._costs: dict[str, Cost] = {}
-        self._gpu: list[Row] = []
+        self._speed: Speed | None = None
         self._notes: dict[str, str] = {}
         self._single: dict[int, float] = {}
 
@@ -125,7 +125,13 @@ class _Run:
             points = [point for point in plan.slow_points if bool(CHANNELS[point.channel].erased) is lost]
             few = None if lost else self._references[: plan.slow_pictures]
             self._sweep(f"{plan.nfe} evaluations", points, decoders, range(1), references=few)
-        self._sweep("solvers", plan.solver_points, self._open(plan.solvers), range(1))
+
+    def solvers(self) -> None:
+        """All solvers on the same receptions."""
+        plan = self._plan
+        decoders = {solver_name(name): decoder for name, decoder in self._open(plan.solvers, plan.solver_nfe).items()}
+        few = self._references[: plan.slow_pictures]
+        self._sweep("solvers", plan.solver_points, decoders, range(1), keep=False, references=few)
 
     def ablation(self) -> None:
         """The same decoders with what the receiver measured thrown away."""
@@ -169,15 +175,23 @@ class _Run:
         names = (*self._plan.fast, *self._plan.slow)
         # Memory does not grow with the evaluations, and seconds were taken before.
         for done, (name, decoder) in enumerate(self._open(names, _MEMORY_NFE).items(), 1):
-            self._costs[name] = measure_cost(decoder, reference, point, self._bench, self._seed)
+            try:
+                self._costs[name] = measure_cost(decoder, reference, point, self._bench, self._seed)
+            except (SdrGscError, RuntimeError) as error:
+                # Such as a point where nothing arrives, or a full GPU: what was measured before is worth keeping.
+                self._notes[f"memory of {name}"] = f"not measured: {error}"
             self._on_step("memory", done, len(names))
         if self._bench.codec.device.type == "cuda":
-            self._gpu = gpu_rows(reference, point, self._bench, self._plan, self._seed)
+            try:
+                self._speed = gpu_speed(reference, point, self._bench, self._plan, self._seed)
+            except (SdrGscError, RuntimeError) as error:
+                self._notes["speed on the GPU"] = f"not measured: {error}"
+            else:
+                self._notes |= {title: f"did not run: {reason}" for title, reason in self._speed.failed.items()}
 
     def single_rate(self, device: str) -> None:
         """The codec beside one that was trained for a single rate."""
         if self._plan.single_rate is None:
-            self._notes["codec trained for a single rate"] = "not measured: --single-rate FOLDER names one"
             return
         other = Bench.open(self._plan.single_rate, device)
         decoders = {"mmse": open_decoder("mmse", other.codec, other.weights)}
@@ -197,11 +211,14 @@ class _Run:
         """Everything."""
         folder = None if weights is None else Path(weights)
         cards = {}
-        for name in ("codec", "refine", "prior", "consistency"):
+        wanted = [(name, name, folder) for name in ("codec", "refine", "prior", "consistency")]
+        if self._plan.single_rate is not None:
+            wanted.append(("codec of a single rate", "codec", Path(self._plan.single_rate)))
+        for title, name, place in wanted:
             try:
-                cards[name], _ = load_card(name, folder)
+                cards[title], _ = load_card(name, place)
             except WeightsError as error:
-                self._notes.setdefault(f"card {name}", str(error))
+                self._notes.setdefault(f"card {title}", str(error))
         return DecodeFound(
             plan=self._plan,
             samples=Samples(
@@ -210,7 +227,7 @@ class _Run:
             opta_db=self._opta,
             reliability={name: reliability(maps) for name, maps in self._maps.items()},
             costs=self._costs,
-            gpu=tuple(self._gpu),
+            speed=self._speed,
             grid=self._grid,
             cards=cards,
             notes=tuple(self._notes.items()),
@@ -262,8 +279,7 @@ class _Run:
     def _open(self, names: Sequence[str], slow_steps: int | None = None) -> dict[str, Decoder]:
         found: dict[str, Decoder] = {}
         for name in names:
-            steps = (slow_steps or self._plan.nfe) if name in self._plan.slow or name in self._plan.solvers else None
-            options = DecoderOptions(steps=steps)
+            options = DecoderOptions(steps=(slow_steps or self._plan.nfe) if is_slow(name) else None)
             opening = functools.partial(open_decoder, name, self._bench.codec, self._bench.weights, options)
             found.update(self._opened(name, opening))
         return found

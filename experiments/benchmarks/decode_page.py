@@ -14,9 +14,10 @@ from .decode import DecodeFound
 from .decode_ablation import WEIGHTINGS, ablation_name
 from .decode_baselines import CAPACITY, FIXED_MCS
 from .decode_judging import Judged
+from .decode_plan import solver_name
 from .decode_plots import Drawn, draw_all
 from .decode_points import CHANNELS
-from .decode_rows import ablation_series, points_table, shown_series
+from .decode_rows import ablation_series, points_table, shown_series, solver_series
 from .rows import Row
 
 __all__ = ["render_page", "write_page"]
@@ -98,10 +99,11 @@ def render_page(
     for each, link in grids:
         lines += ["", f"### {each.title.removeprefix('Pictures: ')}", "", f"![{each.title}]({link})"]
     lines += ["", "## Figures at every point", "", *_points(found)]
+    lines += ["", "## Solvers of the posterior", "", *_solvers(found)]
     lines += ["", "## What the measured weights are worth", "", *_ablation(found)]
     lines += ["", "## Cost", "", *_costs(found)]
-    if found.gpu:
-        lines += ["", "## On a GPU", "", *_rows(found.gpu)]
+    if found.speed is not None:
+        lines += ["", "## On a GPU", "", *_table(("figure", "value", "unit"), map(_plain, found.speed.rows))]
     if found.notes:
         lines += ["", "## Left out", "", *_table(("", "why"), found.notes)]
     return "\n".join(lines) + "\n"
@@ -192,8 +194,8 @@ def _missed(item: Row, reasons: Mapping[str, str]) -> str:
 
 def _training(found: DecodeFound) -> list[str]:
     cells = [
-        (card.name, f"{card.parameters / 1e6:.2f} million", card.description, f"`{card.trained_with}`")
-        for card in found.cards.values()
+        (title, f"{card.parameters / 1e6:.2f} million", card.description, f"`{card.trained_with}`")
+        for title, card in found.cards.items()
     ]
     sources = {card.trained_on for card in found.cards.values()}
     lines = _table(("model", "parameters", "what it is", "how it was made"), cells)
@@ -206,9 +208,28 @@ def _points(found: DecodeFound) -> list[str]:
     head, cells = points_table(found, (*shown_series(found), CAPACITY), ordered)
     return [
         "Means over the photographs, with 95 % bands. *cover* is the share of values inside the 90 % intervals that "
-        "the decoder predicts, *s* the seconds of a decoding, *choice* what the oracle took.",
+        "the decoder predicts: the codec's predicted error, and how far the picture lies from the codec's estimate. "
+        "*s* are the seconds of a decoding, *choice* is what the oracle took.",
         "",
         *_table(head, cells),
+    ]
+
+
+def _solvers(found: DecodeFound) -> list[str]:
+    if not any(found.samples.points(name) for name in solver_series(found)):
+        return ["Not measured in this run."]
+    head, cells = points_table(found, solver_series(found), found.plan.solver_points)
+    bare = {solver_name(name): name for name in found.plan.solvers}
+    kept = (0, 1, 2, 3, 4, 5, 7, 8, 10, 11, 12)
+    return [
+        f"Each with at most {found.plan.solver_nfe} evaluations, on the same receptions; *mmse* is the estimate that "
+        "they begin with. `posterior:cddb` and `mmse` know pictures from the codec's training; the others have the "
+        "unconditional prior, which is small. *cover* as above, for the picture that was drawn.",
+        "",
+        *_table(
+            [head[index] for index in kept],
+            ([bare.get(line[index], line[index]) for index in kept] for line in cells),
+        ),
     ]
 
 
@@ -223,7 +244,7 @@ def _ablation(found: DecodeFound) -> list[str]:
     if not any(found.samples.points(name) for name in ablation_series(found)):
         return ["Not measured in this run."]
     head, cells = points_table(found, ablation_series(found), found.plan.ablation_points)
-    kept = (0, 1, 2, 3, 4, 6, 7)
+    kept = (0, 1, 2, 3, 4, 5, 7, 8)
     lines = [
         "The same decoders on the same receptions: with the noise variance that the receiver measured for every "
         f"symbol (*{WEIGHTINGS[0]}*), with one variance for all symbols, lost ones included (*{WEIGHTINGS[1]}*), and "

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from .decode import DecodeFound
 from .decode_ablation import WEIGHTINGS, ablation_name
 from .decode_baselines import CAPACITY
+from .decode_plan import solver_name
 from .decode_points import Point, Sample, Samples
 from .rows import Row, row
 
-__all__ = ["ablation_series", "figure_rows", "figures_of", "points_table", "shown_series"]
+__all__ = ["ablation_series", "figure_rows", "figures_of", "points_table", "shown_series", "solver_series"]
 
 _Figure = Callable[[Sample], float]
 #: Name, unit and figure of everything that is averaged over photographs and realizations.
@@ -64,9 +65,14 @@ def ablation_series(found: DecodeFound) -> tuple[str, ...]:
     return tuple(ablation_name(name, weighting) for name in found.plan.ablation for weighting in WEIGHTINGS)
 
 
+def solver_series(found: DecodeFound) -> tuple[str, ...]:
+    """Series that belong to the comparison of solvers alone."""
+    return tuple(solver_name(name) for name in found.plan.solvers)
+
+
 def shown_series(found: DecodeFound) -> tuple[str, ...]:
-    """Series in the order of tables and legends: decoders, then other ways; without the ablation's."""
-    hidden = ablation_series(found)
+    """Series in the order of tables and legends: decoders, then other ways; without those of other tables."""
+    hidden = (*ablation_series(found), *solver_series(found))
     return tuple(name for name in found.samples.series if name not in hidden and name != CAPACITY)
 
 
@@ -87,6 +93,7 @@ def points_table(
             cells.append(
                 (
                     f"1/{point.cbr}", point.channel, f"{point.esn0_db:g}", name,
+                    str(len({sample.picture for sample in samples.cell(name, point)})),
                     _banded(bands["PSNR"], 1), _short(figures["MS-SSIM"][0], 3), _banded(bands["perceptual"], 2),
                     _short(figures["classifier agreement"][0], 2), _short(figures["Fréchet distance"][0], 0),
                     _short(figures["90 % intervals cover"][0], 2), _evaluations(samples.cell(name, point)),
@@ -94,8 +101,8 @@ def points_table(
                 )
             )  # fmt: skip
     head = (
-        "CBR", "channel", "Es/N0 (dB)", "by", "PSNR (dB)", "MS-SSIM", "perceptual", "agreement", "Fréchet", "cover",
-        "NFE", "s", "choice",
+        "CBR", "channel", "Es/N0 (dB)", "by", "photographs", "PSNR (dB)", "MS-SSIM", "perceptual", "agreement",
+        "Fréchet", "cover", "NFE", "s", "choice",
     )  # fmt: skip
     return head, cells
 

@@ -54,7 +54,7 @@ def run_demo(
 ) -> tuple[RunDirectory, DemoResult]:
     """Send, decode, and leave a run directory without its report.
 
-    Where `posterior_steps` is 0, the number of steps and samples that fit the time is found first and kept in the run's
+    Where `posterior_steps` is 0, the number of steps that fit the time is found first and kept in the run's
     settings, so that the run can be repeated as it was.
     """
     on_stage("loading the models")
@@ -75,7 +75,7 @@ def run_demo(
                 name,
                 bench.codec,
                 bench.weights,
-                DecoderOptions(steps=settings.posterior_steps, samples=settings.posterior_samples),
+                DecoderOptions(steps=settings.posterior_steps),
             )
     kept = settings if is_photograph(settings.image) else _relocated(settings)
     directory = RunDirectory.create(out, kept)
@@ -120,16 +120,13 @@ def _relocated(settings: DemoSettings) -> DemoSettings:
 
 
 def _timed(settings: DemoSettings, name: str, bench: Bench, picture: np.ndarray) -> DemoSettings:
-    """Settings with as many steps of `posterior` as fit its time: at least ten, if need be with fewer samples."""
+    """Settings with as many steps of `posterior` as fit its time, and at least ten."""
     reception = _perfect(settings, bench, picture)
     generator = torch.Generator(bench.codec.device)
-    samples = settings.posterior_samples
-    probe = open_decoder(name, bench.codec, bench.weights, DecoderOptions(steps=1, samples=samples))
+    probe = open_decoder(name, bench.codec, bench.weights, DecoderOptions(steps=1))
     seconds = min(probe.decode(reception, generator=generator.manual_seed(0)).timings_s["sample"] for _ in range(2))
-    while samples > 1 and seconds * _FEWEST_STEPS > settings.posterior_budget_s:
-        seconds, samples = seconds * (samples - 1) / samples, samples - 1
     steps = int(min(max(settings.posterior_budget_s / seconds, _FEWEST_STEPS), _MOST_STEPS))
-    return settings.model_copy(update={"posterior_steps": steps, "posterior_samples": samples})
+    return settings.model_copy(update={"posterior_steps": steps})
 
 
 def _perfect(settings: DemoSettings, bench: Bench, picture: np.ndarray) -> Reception:

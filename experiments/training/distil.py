@@ -88,7 +88,7 @@ class _Game:
     """One network's loss, and its critic's on the same draw."""
 
     model: BridgeDenoiser
-    critic: Critic
+    critic: Critic | None
     codec: CodecModel
     pictures: PictureSet
     settings: LoopSettings
@@ -121,11 +121,11 @@ class _Game:
             loss = loss + balance.consistency * ((clean - aim).square().mean((1, 2, 3)) / power).mean()
         if self.likeness is not None:
             loss = loss + balance.likeness * self.likeness.distance(clean, crops, draw.generator).mean()
-        self.critic.requires_grad_(requires_grad=False)
-        if at_once and (balance.adversarial or balance.matching):
-            made = self._judge(clean, condition)
+        if at_once and self.critic is not None:
+            self.critic.requires_grad_(requires_grad=False)
+            made = _judge(self.critic, clean, condition)
             with torch.no_grad():
-                real = self._judge(crops, condition)
+                real = _judge(self.critic, crops, condition)
             loss = loss + balance.adversarial * adversarial_loss(made, real)
             loss = loss + balance.matching * matching_loss(real, made)
         self.played = (crops, clean.detach(), condition) if at_once else None
@@ -133,20 +133,21 @@ class _Game:
 
     def critic_loss(self, draw: Draw) -> Tensor | None:
         """What the critic has to reduce, on the pictures that the network has just made; None where it made none."""
-        if self.played is None:
+        if self.played is None or self.critic is None:
             return None
         crops, clean, condition = self.played
         self.critic.requires_grad_(requires_grad=True)
-        loss = adversarial_loss(self._judge(crops, condition), self._judge(clean, condition))
+        loss = adversarial_loss(_judge(self.critic, crops, condition), _judge(self.critic, clean, condition))
         if draw.step % _PENALTY_EVERY == 0:
             slopes = sensitivity(self.critic, crops, condition) + sensitivity(self.critic, clean, condition)
             loss = loss + 0.5 * _PENALTY * _PENALTY_EVERY * slopes
         return loss
 
-    def _judge(self, pictures: Tensor, condition: BridgeCondition) -> Judgement:
-        with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
-            judgement: Judgement = self.critic(pictures, condition)
-        return judgement
+
+def _judge(critic: Critic, pictures: Tensor, condition: BridgeCondition) -> Judgement:
+    with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
+        judgement: Judgement = critic(pictures, condition)
+    return judgement
 
 
 def choose_parts(model: BridgeDenoiser, parts: Sequence[str]) -> list[nn.Parameter]:
@@ -195,7 +196,7 @@ def train_distil(
         pictures: to train on.
         settings: how long and how fast.
         balance: weights of the losses.
-        checkpoint: file to write and resume from; it holds the critic, too.
+        checkpoint: file to write and resume from; it holds the critic, too, where there is one.
         on_step: called after each step.
         parts: of the network that learn, see `choose_parts`; the rest stays as in `start`.
 
@@ -206,14 +207,14 @@ def train_distil(
     model = BridgeDenoiser(latent=start.unet.shape.latent)
     model.load_state_dict(start.state_dict())
     chosen = choose_parts(model.to(settings.device), parts)
-    critic = build_seeded(Critic, settings.seed).to(settings.device)
+    # A critic whose verdict counts for nothing is not built.
+    asked = balance.adversarial or balance.matching
+    critic = build_seeded(Critic, settings.seed).to(settings.device) if asked else None
     codec = codec.to(settings.device).eval().requires_grad_(requires_grad=False)
     likeness = Likeness(load_teacher(settings.device)) if balance.likeness else None
     game = _Game(model, critic, codec, pictures, settings, balance, likeness)
     groups: list[dict[str, object]] = [{"params": chosen, "lr": 1.0}]
-    # A critic whose verdict counts for nothing need not learn.
-    asked = balance.adversarial or balance.matching
-    rival = Rival(critic, game.critic_loss, learning_rate=_CRITIC_RATE) if asked else None
+    rival = None if critic is None else Rival(critic, game.critic_loss, learning_rate=_CRITIC_RATE)
     averaged = fit(model, game.loss, groups, settings, checkpoint, on_step, rival)
     model.load_state_dict(averaged)
     return model.eval()

@@ -1,13 +1,17 @@
-"""The training loop: warm-up and cosine decay, averaged weights, checkpoints that resume exactly."""
+"""The training loop: warm-up and cosine decay, averaged weights, checkpoints that resume exactly.
+
+Exactly on a CPU: some kernels of CUDA add in any order.
+"""
 
 from __future__ import annotations
 
 import math
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -88,7 +92,7 @@ def build_seeded(build: Callable[[], Model], seed: int) -> Model:
     Layers draw their weights from the global generator and accept no other.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU, too
         return build()
 
 
@@ -106,6 +110,17 @@ def _save(path: Path, state: dict[str, object]) -> None:
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """To the CPU: there the optimizer keeps its step counts, and on a GPU each would be waited for at every step."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise SettingsError(
+            f"{path} is damaged ({error}); delete it to begin anew, or use another --out folder"
+        ) from error
+    return state
 
 
 def _descend(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -139,7 +154,7 @@ def fit(
         The averaged state of the model.
 
     Raises:
-        SettingsError: the checkpoint belongs to another run, or the loss stopped being finite.
+        SettingsError: the checkpoint is damaged or belongs to another run, or the loss stopped being finite.
     """
     torch.set_num_threads(settings.threads)
     relative = [float(group.get("lr", 1.0)) for group in groups]  # type: ignore[arg-type]
@@ -150,7 +165,7 @@ def fit(
     trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     start = 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=settings.device, weights_only=True)
+        state = _load(checkpoint)
         if state.get("trained", trained) != trained:
             raise SettingsError(
                 f"{checkpoint} was made with other parts of the network in training; use another --out folder"
@@ -162,7 +177,7 @@ def fit(
             )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        averaged, start = state["averaged"], state["step"]
+        averaged, start = {name: value.to(settings.device) for name, value in state["averaged"].items()}, state["step"]
         if rival is not None and other is not None:
             if "rival" not in state:
                 raise SettingsError(f"{checkpoint} was made without a rival network; use another --out folder")

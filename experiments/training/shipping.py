@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sdr_gsc.weights.cards import Card, write_card
 
-__all__ = ["Base", "Provenance", "describe_pictures", "loaded_state", "ship"]
+__all__ = ["Base", "Provenance", "describe_pictures", "ship"]
 
 _DESCRIPTIONS = {
     "codec": "Semantic encoder and deterministic decoder for six nested rates and all SNRs.",
@@ -121,9 +121,3 @@ def describe_pictures(folder: Path, count: int) -> str:
         f"{len(pictures)} free photographs from the Debian packages {', '.join(packages)}; licences: {shares}; "
         "gather them again with: sdr-gsc train corpus"
     )
-
-
-def loaded_state(checkpoint: Path) -> dict[str, Tensor]:
-    """Averaged weights of a training checkpoint."""
-    state: dict[str, Tensor] = torch.load(checkpoint, map_location="cpu", weights_only=True)["averaged"]
-    return state

@@ -14,7 +14,6 @@ the approach: at CBR 1/12 much of the residual channel stays in the picture.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from ..semantic.decoder import Estimate
 from ..semantic.encoder import SemanticEncoder
 from ..semantic.evidence import Evidence
 from ..semantic.values import Reception, Reconstruction
+from .clock import seconds_on
 from .decoding import reconstruction_of, repeated
 from .denoiser import Denoiser
 from .early_start import evidence_level
@@ -114,21 +114,21 @@ class BlindDecoder:
         self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly
     ) -> tuple[Reconstruction, np.ndarray]:
         """The reconstruction, and the taps of the residual channel behind it, complex64 [samples, frames, L]."""
-        began = time.perf_counter()
+        began = seconds_on(self.codec.device)
         if reception.descriptor is not None:
             self.codec.check(reception.descriptor)
         evidence = self.codec.evidence(reception).to(self.codec.device)
         carriers = Carriers.of(reception, self.taps.lags, evidence.latents.numel() // 2).to(self.codec.device)
         channel = _TapChain(self.taps, carriers, evidence)
         estimate, scaled = self._approach(evidence, carriers, channel)
-        estimated = time.perf_counter()
+        estimated = seconds_on(self.codec.device)
         schedule = NoiseSchedule(start=evidence_level(estimate), end=_LAST_LEVEL, steps=self.steps)
         start = repeated(estimate.picture * 2 - 1, self.samples)
         drawn, taps = self._sample(evidence, carriers, channel, schedule, start, scaled, generator, on_step)
-        timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
+        timings = {"estimate": estimated - began, "sample": seconds_on(self.codec.device) - estimated}
         drawn = drawn / 2 + 0.5
         reconstruction = reconstruction_of(
-            self.name, evidence, drawn, estimate.deviation, self.steps * self.passes, timings, drawn=drawn
+            self.name, evidence, estimate, drawn, self.steps * self.passes, timings, drawn=drawn
         )
         return reconstruction, np.asarray(taps.cpu().numpy())
 

@@ -7,7 +7,6 @@ bridge at the next time and is estimated again.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ..semantic.codec import Codec
 from ..semantic.values import Reception, Reconstruction
 from .bridge import Bridge, BridgeCondition, BridgeDenoiser, bridge_state
 from .bridge_walk import condition_of
+from .clock import seconds_on
 from .decoding import estimate_of, reconstruction_of
 from .models import load_bridge
 from .ode import EarlyExit
@@ -100,9 +100,9 @@ class ConsistencyDecoder:
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder."""
-        began = time.perf_counter()
+        began = seconds_on(self.codec.device)
         evidence, estimate = estimate_of(self.codec, reception, self.weighting)
-        estimated = time.perf_counter()
+        estimated = seconds_on(self.codec.device)
         random = self.noise > 0 or self.schedule.steps > 1
         drawn, nfe = sample_consistency(
             self.bridge,
@@ -115,8 +115,8 @@ class ConsistencyDecoder:
             self.early_exit,
         )
         picture = estimate.picture + self.realism * (drawn[:1] - estimate.picture)
-        timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
-        return reconstruction_of(self.name, evidence, picture, estimate.deviation, nfe, timings, drawn=drawn)
+        timings = {"estimate": estimated - began, "sample": seconds_on(self.codec.device) - estimated}
+        return reconstruction_of(self.name, evidence, estimate, picture, nfe, timings, drawn=drawn)
 
 
 def open_consistency(

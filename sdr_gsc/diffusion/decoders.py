@@ -2,8 +2,9 @@
 
 Names are the same in the command line, in TOML and in JSON: ``mmse`` (deterministic), ``refine[:STEPS]`` (conditional
 diffusion from the codec's estimate), ``consistency[:STEPS]`` (the same, distilled to one step) and
-``posterior[:SOLVER]`` (a prior guided by the likelihood: an unconditional one, or for ``cddb`` the bridge of refine),
-``blind`` (posterior of picture and residual channel together) and ``cddm`` (symbols denoised before they are decoded).
+``posterior[:SOLVER]`` (a prior guided by the likelihood: an unconditional one, or the bridge of refine for ``cddb``,
+which is the default), ``blind`` (posterior of picture and residual channel together) and ``cddm`` (symbols denoised
+before they are decoded).
 """
 
 from __future__ import annotations
@@ -37,21 +38,22 @@ DECODER_NAMES = (
 )  # fmt: skip
 
 _BRIDGE = f"posterior:{_BRIDGE_SOLVER}"
-#: Which families of decoders use an option; those that are not named here serve all of them. The posterior whose prior
-#: is a bridge is a family of its own.
+#: The posterior whose prior is a bridge is a family of its own, and so is that of the other solvers.
+_GUIDED = "posterior:diffpir (or another solver)"
+#: Which families of decoders use an option; those that are not named here serve all of them.
 _USED_BY = {
-    "steps": ("refine", "consistency", "posterior", "blind", _BRIDGE),
-    "samples": ("refine", "consistency", "posterior", "blind", _BRIDGE),
+    "steps": ("refine", "consistency", _GUIDED, "blind", _BRIDGE),
+    "samples": ("refine", "consistency", _GUIDED, "blind", _BRIDGE),
     "realism": ("refine", "consistency", _BRIDGE),
-    "weighting": ("mmse", "refine", "consistency", "posterior", _BRIDGE),
-    "start": ("posterior",),
-    "prior": ("posterior", "blind"),
-    "label": ("posterior", "blind"),
-    "prompt": ("posterior", "blind"),
-    "guidance": ("refine", "posterior", "blind", _BRIDGE),
+    "weighting": ("mmse", "refine", "consistency", _GUIDED, _BRIDGE),
+    "start": (_GUIDED,),
+    "prior": (_GUIDED, "blind"),
+    "label": (_GUIDED, "blind"),
+    "prompt": (_GUIDED, "blind"),
+    "guidance": ("refine", _GUIDED, "blind", _BRIDGE),
     "sampler": ("refine", _BRIDGE),
     "early_exit": ("refine", "consistency", _BRIDGE),
-    "task_guidance": ("posterior",),
+    "task_guidance": (_GUIDED,),
 }
 
 
@@ -65,7 +67,7 @@ def check_used(names: Collection[str], options: DecoderOptions) -> None:
     Raises:
         SettingsError: an option other than its default that would change nothing.
     """
-    families = {name if name == _BRIDGE else name.partition(":")[0] for name in names}
+    families = {_family(name) for name in names}
     for option in fields(DecoderOptions):
         users = _USED_BY.get(option.name)
         if users is None or getattr(options, option.name) == option.default:
@@ -77,6 +79,13 @@ def check_used(names: Collection[str], options: DecoderOptions) -> None:
                 f"{option.name} is used by {', '.join(users)}; chosen {'are' if len(names) > 1 else 'is'} "
                 f"{', '.join(sorted(names)) or 'no decoder'}: leave {option.name} out, or choose one that uses it"
             )
+
+
+def _family(name: str) -> str:
+    family, _, choice = name.partition(":")
+    if family != "posterior":
+        return family
+    return _GUIDED if choice and name != _BRIDGE else _BRIDGE
 
 
 def open_decoder(name: str, codec: Codec, folder: Path | None = None, options: DecoderOptions | None = None) -> Decoder:
@@ -93,8 +102,13 @@ def open_decoder(name: str, codec: Codec, folder: Path | None = None, options: D
         WeightsError: the model's file is missing, damaged, or belongs to another codec.
     """
     options = options or DecoderOptions()
-    codec = Runtime(options.precision, options.compile).applied_to_codec(codec)
     family, _, choice = name.partition(":")
+    if options.compile and family == "posterior" and choice in SOLVERS and SOLVERS[choice].confirming:
+        raise SettingsError(
+            f"{name} takes gradients through two networks at once, and recorded graphs overwrite each other's results; "
+            "leave compile off"
+        )
+    codec = Runtime(options.precision, options.compile).applied_to_codec(codec)
     if family == "mmse" and not choice:
         return MmseDecoder(codec, weighting=options.weighting)
     if family == "cddm" and not choice:
@@ -105,8 +119,8 @@ def open_decoder(name: str, codec: Codec, folder: Path | None = None, options: D
         return open_refine(name, int(choice) if choice else None, codec, folder, options)
     if family == "consistency" and (not choice or choice.isdecimal()):
         return open_consistency(name, int(choice) if choice else None, codec, folder, options)
-    if name == _BRIDGE:
+    if _family(name) == _BRIDGE:
         return open_refine(name, _BRIDGE_STEPS, codec, folder, options, _TRUST)
-    if family == "posterior" and (not choice or choice in SOLVERS):
-        return open_posterior(name, choice or next(iter(SOLVERS)), codec, folder, options)
+    if family == "posterior" and choice in SOLVERS:
+        return open_posterior(name, choice, codec, folder, options)
     raise SettingsError(f"decoder {name!r} is unknown; needed one of {', '.join(DECODER_NAMES)}")

@@ -68,28 +68,40 @@ def repeated(values: Tensor, samples: int) -> Tensor:
 def reconstruction_of(
     name: str,
     evidence: Evidence,
+    estimate: Estimate,
     picture: Tensor,
-    predicted: Tensor,
     nfe: int,
     timings: dict[str, float],
     drawn: Tensor | None = None,
 ) -> Reconstruction:
-    """Crop the padding away and leave torch; one draw says nothing of the deviation, so the predicted one stands in."""
+    """Crop the padding away and leave torch.
+
+    With mean m and deviation τ of the picture given what was received, any p is wrong by E[(x - p)²] = τ² + (p - m)².
+    The codec's estimate and its predicted deviation stand for m and τ, so that a picture that was drawn is known to be
+    off by more than the mean is. The spread of draws is no measure of it: solvers explore less than the posterior.
+
+    Args:
+        name: of the decoder.
+        evidence: with the size of the picture.
+        estimate: the deterministic decoder's.
+        picture: p, float [1, 3, H, W] or more, of which the first is the reconstruction.
+        nfe: evaluations of the denoiser.
+        timings: in seconds, by name.
+        drawn: pictures that were drawn, float [S, 3, H, W]; a single one is the reconstruction and is not repeated.
+    """
 
     def cropped(planes: Tensor) -> np.ndarray:
-        inside = planes[:, :, : evidence.height, : evidence.width].clamp(0, 1)
+        inside = planes[:, :, : evidence.height, : evidence.width]
         return np.asarray(inside.permute(0, 2, 3, 1).float().cpu().numpy())
 
-    samples = cropped(drawn) if drawn is not None and drawn.shape[0] > 1 else None
-    if samples is None:
-        deviation = cropped(predicted)[0, :, :, 0]
-    else:
-        deviation = np.sqrt(np.mean(np.var(samples, axis=0, ddof=1), axis=-1)).astype(np.float32)
+    shown = picture[:1].clamp(0, 1)
+    moved = (shown - estimate.picture.clamp(0, 1)).square().mean(1, keepdim=True)
+    deviation = (estimate.deviation.square() + moved).sqrt()
     return Reconstruction(
-        picture=cropped(picture)[0],
+        picture=cropped(shown)[0],
         decoder=name,
-        samples=samples,
-        standard_deviation=deviation,
+        samples=cropped(drawn.clamp(0, 1)) if drawn is not None and drawn.shape[0] > 1 else None,
+        standard_deviation=cropped(deviation)[0, :, :, 0],
         nfe=nfe,
         timings_s=timings,
     )

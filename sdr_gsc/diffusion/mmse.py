@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import torch
 
 from ..semantic.codec import Codec
 from ..semantic.values import Reception, Reconstruction
+from .clock import seconds_on
 from .decoding import estimate_of, reconstruction_of
 from .sampler import OnStep, quietly
 
@@ -31,8 +31,8 @@ class MmseDecoder:
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder; nothing here is random."""
-        began = time.perf_counter()
+        began = seconds_on(self.codec.device)
         evidence, estimate = estimate_of(self.codec, reception, self.weighting)
         return reconstruction_of(
-            self.name, evidence, estimate.picture, estimate.deviation, 0, {"estimate": time.perf_counter() - began}
+            self.name, evidence, estimate, estimate.picture, 0, {"estimate": seconds_on(self.codec.device) - began}
         )

@@ -27,7 +27,6 @@ __all__ = [
     "OnEvaluation",
     "Predict",
     "Walk",
-    "evaluations_for",
     "sampler_by_name",
     "take_all",
 ]
@@ -200,8 +199,3 @@ def sampler_by_name(name: str) -> OdeSampler:
     if name not in SAMPLERS:
         raise SettingsError(f"sampler {name!r} is unknown; needed one of {', '.join(SAMPLERS)}")
     return SAMPLERS[name]
-
-
-def evaluations_for(sampler: OdeSampler, steps: int) -> int:
-    """Evaluations of a walk of so many steps that ends at 0."""
-    return 2 * steps - 1 if isinstance(sampler, Heun) else steps

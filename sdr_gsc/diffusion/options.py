@@ -20,10 +20,10 @@ class DecoderOptions:
 
     Attributes:
         steps: estimates of the network; None takes the name's own, or the decoder's default.
-        samples: pictures to draw, for the per-pixel standard deviation; a bridge draws them beside the reconstruction.
+        samples: pictures to draw; a bridge draws them beside the reconstruction.
         realism: of the decoders with a bridge, 0 (the codec's estimate) ... 1 (the walk's end); None takes the card's.
         weighting: how received symbols are weighted, see `Evidence.weighted`; anything but ``measured`` is an ablation.
-        start: where `posterior` starts, see `early_start.START_RULES`; None takes the solver's own.
+        start: where `posterior:SOLVER` starts, see `early_start.START_RULES`; None takes the solver's own.
         guidance: of `refine`, how much the evidence counts beyond the estimate, >= 0; None is 1, one evaluation a step.
             Of a `prior` that knows texts, see `plugins.conditioning.Conditioning`.
         sampler: of a bridge, one of `ode.SAMPLERS`; None takes ``ddim``.
@@ -31,11 +31,13 @@ class DecoderOptions:
             predicted deviation; None walks to the end.
         precision: of the networks, ``float32`` or ``bfloat16``.
         compile: compile the networks and record CUDA graphs; refused on a CPU, see `runtime`.
-        prior: of `posterior` and `blind`: address of another than the shipped one, see `plugins.opening.open_prior`.
+        prior: of `posterior:SOLVER` and `blind`: address of another than the shipped one, see
+            `plugins.opening.open_prior`.
         label: class that such a prior is told, where it knows classes.
         prompt: text that such a prior is told, or the file of its embeddings, where it knows texts.
-        task_guidance: of `posterior`, weight of the received task vector's likelihood, 1 is the likelihood itself; 0
-            leaves it out. Pictures made with it are not to be judged by the network that the vector came from.
+        task_guidance: of `posterior:SOLVER`, weight of the received task vector's likelihood, 1 is the likelihood
+            itself; 0 leaves it out. Pictures made with it are not to be judged by the network that the vector came
+            from.
     """
 
     steps: int | None = None

@@ -1,8 +1,7 @@
-"""The `posterior` decoder: the unconditional prior, guided by the likelihood of the received symbols."""
+"""The `posterior:SOLVER` decoders: the unconditional prior, guided by the likelihood of the received symbols."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ..errors import SettingsError
 from ..semantic.codec import Codec
 from ..semantic.evidence import Evidence
 from ..semantic.values import Reception, Reconstruction
+from .clock import seconds_on
 from .decoding import estimate_of, reconstruction_of, repeated
 from .denoiser import Denoiser
 from .early_start import start_level
@@ -49,7 +49,7 @@ class Solver:
     start: str = "evidence"
 
 
-#: Solvers by name; the first one is the default.
+#: Solvers by name.
 SOLVERS: dict[str, Solver] = {
     "diffpir": Solver(ProximalGuidance()),
     "dps": Solver(DpsGuidance()),
@@ -101,9 +101,9 @@ class PosteriorDecoder:
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder."""
-        began = time.perf_counter()
+        began = seconds_on(self.codec.device)
         evidence, estimate = estimate_of(self.codec, reception, self.weighting)
-        estimated = time.perf_counter()
+        estimated = seconds_on(self.codec.device)
         guidance = self.solver.guidance
         # Pictures are in [-1, 1] from here.
         problem = Problem(
@@ -118,10 +118,10 @@ class PosteriorDecoder:
         drawn = sample_posterior(self.prior, problem.likelihood, guidance, schedule, problem.start, generator, on_step)
         if isinstance(self.prior, LatentPrior):
             drawn = self.prior.pictures(drawn, size)
-        timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
+        timings = {"estimate": estimated - began, "sample": seconds_on(self.codec.device) - estimated}
         drawn = drawn / 2 + 0.5
         evaluations = schedule.steps * guidance.evaluations * self.passes
-        found = reconstruction_of(self.name, evidence, drawn, estimate.deviation, evaluations, timings, drawn=drawn)
+        found = reconstruction_of(self.name, evidence, estimate, drawn, evaluations, timings, drawn=drawn)
         return replace(found, uses_task_vector=is_guided(evidence, self.task))
 
     def _likelihood(self, evidence: Evidence) -> SymbolLikelihood:
@@ -135,7 +135,7 @@ class PosteriorDecoder:
 def open_posterior(
     name: str, solver: str, codec: Codec, folder: Path | None, options: DecoderOptions
 ) -> PosteriorDecoder:
-    """Open `posterior[:SOLVER]`; `solver` is that of the name. Errors as in `open_decoder`."""
+    """Open `posterior:SOLVER`; `solver` is that of the name. Errors as in `open_decoder`."""
     chosen = SOLVERS[solver]
     prior = prior_for(codec, folder, options)
     if isinstance(prior.denoiser, LatentPrior) and isinstance(chosen.guidance, PublishedDiffCom):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ..semantic.values import Reception, Reconstruction
 from ..weights.cards import Card
 from .bridge import Bridge, GuidedBridge
 from .bridge_walk import condition_of, sample_bridge
+from .clock import seconds_on
 from .consistent_bridge import ConsistentBridge
 from .decoding import estimate_of, reconstruction_of
 from .likelihood import SymbolLikelihood
@@ -44,7 +44,7 @@ class RefineDecoder:
             the line from a conditional mean to a draw lie the pictures of least error for a given distance from the
             distribution of pictures (Freirich, Michaeli and Meir 2021, "A theory of the distortion-perception tradeoff
             in Wasserstein space", theorem 3).
-        samples: 1, or pictures drawn beside the reconstruction with all of the bridge's noise, for the deviation.
+        samples: 1, or pictures drawn beside the reconstruction with all of the bridge's noise.
         name: as asked for.
         sampler: how the bridge is walked.
         early_exit: see `ode.EarlyExit`; None walks to the end.
@@ -67,9 +67,9 @@ class RefineDecoder:
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder."""
-        began = time.perf_counter()
+        began = seconds_on(self.codec.device)
         evidence, estimate = estimate_of(self.codec, reception, self.weighting)
-        estimated = time.perf_counter()
+        estimated = seconds_on(self.codec.device)
         bridge: Bridge = self.bridge
         if self.trust is not None:
             likelihood = SymbolLikelihood(self.codec.encoder, evidence.to(self.codec.device))
@@ -88,9 +88,9 @@ class RefineDecoder:
         )
         picture = estimate.picture + self.realism * (walked.drawn[:1] - estimate.picture)
         samples = walked.drawn[1:] if drawn else None
-        timings = {"estimate": estimated - began, "sample": time.perf_counter() - estimated}
+        timings = {"estimate": estimated - began, "sample": seconds_on(self.codec.device) - estimated}
         nfe = walked.estimates * self.bridge.evaluations
-        return reconstruction_of(self.name, evidence, picture, estimate.deviation, nfe, timings, drawn=samples)
+        return reconstruction_of(self.name, evidence, estimate, picture, nfe, timings, drawn=samples)
 
 
 def open_refine(

@@ -1,5 +1,6 @@
 """How the U-Nets run: in which precision, compiled or not. The algebra around them always keeps float32.
 
+In float32 a CUDA device may take TF32 for convolutions, the codec's transform included: torch's defaults let it.
 Compiling is for CUDA devices, where it also records CUDA graphs: it happens at the first picture of each size, and
 every later picture of that size gains. On a CPU it is refused: generating and building the C++ took more than five
 minutes on two busy cores, for a network that runs in a fraction of a second.

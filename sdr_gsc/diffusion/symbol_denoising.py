@@ -12,7 +12,6 @@ give back y and n, so all that can be gained is that levels are discrete.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,6 +22,7 @@ from ..semantic.descriptor import Descriptor
 from ..semantic.evidence import Evidence
 from ..semantic.quantizer import Quantizer
 from ..semantic.values import Reception, Reconstruction
+from .clock import seconds_on
 from .decoding import estimate_of, reconstruction_of
 from .sampler import OnStep, quietly
 
@@ -82,10 +82,10 @@ class SymbolDenoiser:
 
     def decode(self, reception: Reception, *, generator: torch.Generator, on_step: OnStep = quietly) -> Reconstruction:
         """See Decoder."""
-        began = time.perf_counter()
+        began = seconds_on(self.codec.device)
         evidence, estimate = estimate_of(self.codec, reception)
         if reception.descriptor is not None:
             estimate = self.codec.estimate(denoised_evidence(evidence, reception.descriptor))
         return reconstruction_of(
-            self.name, evidence, estimate.picture, estimate.deviation, 0, {"estimate": time.perf_counter() - began}
+            self.name, evidence, estimate, estimate.picture, 0, {"estimate": seconds_on(self.codec.device) - began}
         )

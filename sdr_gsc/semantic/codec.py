@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -26,6 +27,8 @@ __all__ = ["CODEC_ID", "Codec"]
 
 #: Identifies this codec family in descriptors.
 CODEC_ID = 1
+#: Least noise and quantization that training draws, relative to a sent latent's power: Es/N0 of 22 dB, 32 levels.
+_LEAST_NOISE = 10**-2.2 + Quantizer.of(32).distortion
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +52,25 @@ class Codec:
         """Load the shipped codec, or one from a folder with ``cards.toml``.
 
         Raises:
-            WeightsError: see load_card; also weights of another architecture.
+            WeightsError: see load_card; also a damaged file, and weights of another architecture.
         """
         card, path = load_card("codec", folder)
-        encoder, decoder = SemanticEncoder(), SemanticDecoder()
-        state = {name: value.float() for name, value in load_file(path).items()}
+        with torch.random.fork_rng(devices=[]):  # the layers' starting weights are drawn, for nothing
+            encoder, decoder = SemanticEncoder(), SemanticDecoder()
         try:
+            state = {name: value.float() for name, value in load_file(path).items()}
             for prefix, module in (("encoder.", encoder), ("decoder.", decoder)):
                 own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
                 module.load_state_dict(own)
+        except SafetensorError as error:
+            raise WeightsError(
+                f"{path} is damaged ({error}); reinstall the package, or train it again with: sdr-gsc train codec"
+            ) from error
         except RuntimeError as error:
-            raise WeightsError(f"{path} holds another architecture than this version's: {error}") from error
+            raise WeightsError(
+                f"{path} holds another architecture than this version's, train it again with: sdr-gsc train codec; "
+                f"{error}"
+            ) from error
         target = torch.device(device)
         for module in (encoder, decoder):
             module.to(target).eval().requires_grad_(requires_grad=False)
@@ -150,9 +161,12 @@ class Codec:
 
     @torch.inference_mode()
     def estimate(self, evidence: Evidence) -> Estimate:
-        """The deterministic decoder's batch of one, padded to whole blocks."""
+        """The deterministic decoder's batch of one, padded to whole blocks.
+
+        Symbols that are better than training ever saw count as the best of training: beyond what it knows the network
+        would trust itself too far, and lose a little.
+        """
         evidence = evidence.to(self.device)
-        estimate: Estimate = self.decoder(
-            self.encoder, evidence.latents, evidence.variance, evidence.rate, evidence.grid
-        )
+        variance = evidence.variance.clamp(min=evidence.power * _LEAST_NOISE)
+        estimate: Estimate = self.decoder(self.encoder, evidence.latents, variance, evidence.rate, evidence.grid)
         return estimate

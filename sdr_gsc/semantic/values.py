@@ -53,7 +53,8 @@ class Reconstruction:
         picture: float32 [H, W, 3] in [0, 1].
         decoder: name of the decoder.
         samples: float32 [S, H, W, 3] posterior samples, where the decoder draws them.
-        standard_deviation: float32 [H, W] per-pixel standard deviation (RGB mean), where the decoder knows it.
+        standard_deviation: float32 [H, W] predicted error of the picture, as root mean square over the colours, where
+            the decoder knows it.
         nfe: evaluations of the denoiser per picture.
         timings_s: seconds spent, by name.
         uses_task_vector: whether a task vector took part; then another network than the vector's has to judge.

@@ -22,19 +22,16 @@ from ..likelihood import Likelihood
 __all__ = ["conditional_draw", "conditional_mean", "conjugate_gradients"]
 
 
-def conditional_mean(
-    likelihood: Likelihood, expected: Tensor, variance: float | Tensor, iterations: int, linearizations: int = 1
-) -> Tensor:
-    """Mean of N(expected, variance·I) times the likelihood, its encoder linearized at the current estimate.
+def conditional_mean(likelihood: Likelihood, expected: Tensor, variance: float | Tensor, iterations: int) -> Tensor:
+    """Mean of N(expected, variance·I) times the likelihood, by one Gauss–Newton step from the expected picture.
 
     Args:
         likelihood: the evidence.
         expected: prior mean, float [B, 3, H, W].
         variance: prior variance per pixel value: one, or a tensor that divides `expected`, above 0.
         iterations: of conjugate gradients.
-        linearizations: Gauss–Newton steps.
     """
-    return _balance(likelihood, expected, expected, None, variance, iterations, linearizations)
+    return _balance(likelihood, expected, expected, None, variance, iterations)
 
 
 def conditional_draw(
@@ -43,14 +40,13 @@ def conditional_draw(
     variance: float,
     iterations: int,
     generator: torch.Generator,
-    linearizations: int = 1,
 ) -> Tensor:
     """A draw from N(expected, variance·I) times the likelihood; see conditional_mean."""
     fresh = torch.randn(expected.shape, generator=generator, device=expected.device)
     with torch.no_grad():
         shape = likelihood.residual(expected).shape
     noise = torch.randn(shape, generator=generator, device=expected.device)
-    return _balance(likelihood, expected, expected + variance**0.5 * fresh, noise, variance, iterations, linearizations)
+    return _balance(likelihood, expected, expected + variance**0.5 * fresh, noise, variance, iterations)
 
 
 def _balance(
@@ -60,16 +56,13 @@ def _balance(
     noise: Tensor | None,
     variance: float | Tensor,
     iterations: int,
-    linearizations: int,
 ) -> Tensor:
-    estimate, deviation = start, variance**0.5
-    for _ in range(linearizations):
-        residual, pull = torch.func.vjp(likelihood.residual, estimate)[:2]
-        curvature = functools.partial(_curvature, likelihood, estimate, pull, deviation)
-        aim = residual if noise is None else residual + noise
-        right = -deviation * pull(aim)[0] + (expected - estimate) / deviation
-        estimate = estimate + deviation * conjugate_gradients(curvature, right, iterations)
-    return estimate.detach()
+    deviation = variance**0.5
+    residual, pull = torch.func.vjp(likelihood.residual, start)[:2]
+    curvature = functools.partial(_curvature, likelihood, start, pull, deviation)
+    aim = residual if noise is None else residual + noise
+    right = -deviation * pull(aim)[0] + (expected - start) / deviation
+    return (start + deviation * conjugate_gradients(curvature, right, iterations)).detach()
 
 
 def _curvature(

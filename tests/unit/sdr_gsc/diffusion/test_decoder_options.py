@@ -19,14 +19,15 @@ from sdr_gsc.semantic.values import Reception
 
 
 @pytest.mark.parametrize(("names", "options", "said"), [
-    (("mmse",), {"prior": "folder"}, "prior is used by posterior, blind; chosen is mmse"),
+    (("mmse",), {"prior": "folder"}, "prior is used by posterior:diffpir .or another solver., blind; chosen is mmse"),
     (("mmse", "refine:4"), {"prior": "folder"}, "chosen are mmse, refine:4"),
     (("mmse", "cddm"), {"steps": 4}, "steps is used by refine"),
     (("posterior:dps",), {"realism": 0.5}, "realism is used by refine, consistency"),
-    (("posterior",), {"guidance": 2.0}, "guidance is used by refine, posterior:cddb;"),
+    (("posterior:diffpir",), {"guidance": 2.0}, "guidance is used by refine, posterior:cddb;"),
+    (("posterior",), {"prior": "folder"}, "prior is used by posterior:diffpir .or another solver., blind;"),
     (("consistency",), {"sampler": "heun"}, "sampler is used by refine, posterior:cddb;"),
     (("blind",), {"weighting": "none"}, "weighting is used by mmse"),
-    (("refine",), {"task_guidance": 1.0}, "task_guidance is used by posterior;"),
+    (("refine",), {"task_guidance": 1.0}, "task_guidance is used by posterior:diffpir"),
     ((), {"samples": 2}, "no decoder"),
 ])  # fmt: skip
 def test_an_option_that_changes_nothing_is_refused(
@@ -67,4 +68,10 @@ def test_the_prior_runs_in_the_precision_that_was_asked_for(
     with pytest.raises(SettingsError, match="CUDA devices"):
         open_decoder(name, codec, model_folder, DecoderOptions(compile=True))
     with pytest.raises(SettingsError, match="as its authors built it"):
-        open_decoder("posterior", codec, model_folder, DecoderOptions(prior="folder", precision="bfloat16"))
+        open_decoder("posterior:diffpir", codec, model_folder, DecoderOptions(prior="folder", precision="bfloat16"))
+
+
+def test_what_graphs_would_overwrite_is_not_compiled(codec: Codec, model_folder: Path) -> None:
+    for name in ("posterior:hifi-diffcom", "posterior:hifi-diffcom-paper"):
+        with pytest.raises(SettingsError, match="two networks at once"):
+            open_decoder(name, codec, model_folder, DecoderOptions(compile=True))

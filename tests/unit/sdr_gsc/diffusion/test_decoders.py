@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,17 @@ import pytest
 import torch
 
 from sdr_gsc.diffusion.decoders import open_decoder
+from sdr_gsc.diffusion.decoding import reconstruction_of
 from sdr_gsc.diffusion.options import DecoderOptions
 from sdr_gsc.diffusion.sampler import SamplerStep
 from sdr_gsc.errors import DescriptorError, SettingsError, WeightsError
+from sdr_gsc.metrics.calibration import coverage
 from sdr_gsc.semantic.codec import Codec
+from sdr_gsc.semantic.decoder import Estimate, LinearEstimate
 from sdr_gsc.semantic.descriptor import Mapping
+from sdr_gsc.semantic.evidence import Evidence
 from sdr_gsc.semantic.mapping import constellation_points
-from sdr_gsc.semantic.rate import rate_by_cbr
+from sdr_gsc.semantic.rate import RATES, rate_by_cbr
 from sdr_gsc.semantic.values import Reception
 from sdr_gsc.weights.cards import load_card, write_card
 
@@ -39,7 +44,8 @@ def _generator(seed: int = 0) -> torch.Generator:
 
 
 @pytest.mark.parametrize(
-    ("name", "nfe"), [("mmse", 0), ("refine", 4), ("refine:2", 2), ("posterior", 3), ("posterior:dps", 3)]
+    ("name", "nfe"),
+    [("mmse", 0), ("refine", 4), ("refine:2", 2), ("posterior", 3), ("posterior:diffpir", 3), ("posterior:dps", 3)],
 )
 def test_every_decoder_returns_a_picture_of_the_right_size(
     codec: Codec, model_folder: Path, reception: Reception, name: str, nfe: int
@@ -57,18 +63,37 @@ def test_every_decoder_returns_a_picture_of_the_right_size(
     assert result.nfe == nfe == len(news)
 
 
-@pytest.mark.parametrize("name", ["refine", "posterior"])
-def test_the_generator_decides_and_samples_give_a_deviation(
-    codec: Codec, model_folder: Path, reception: Reception, name: str
-) -> None:
+@pytest.mark.parametrize("name", ["refine", "posterior", "posterior:diffpir"])
+def test_the_generator_decides_what_is_drawn(codec: Codec, model_folder: Path, reception: Reception, name: str) -> None:
     decoder = open_decoder(name, codec, model_folder, DecoderOptions(steps=2, samples=3))
     first, again, other = (decoder.decode(reception, generator=_generator(seed)) for seed in (1, 1, 2))
     assert (first.picture == again.picture).all()
     assert (first.picture != other.picture).any()
     assert first.samples is not None
     assert first.samples.shape == (3, 56, 58, 3)
-    spread = np.sqrt(np.mean(np.var(first.samples, axis=0, ddof=1), axis=-1))
-    assert first.standard_deviation == pytest.approx(spread, abs=1e-6)
+    estimate = open_decoder("mmse", codec, model_folder).decode(reception, generator=_generator())
+    assert estimate.standard_deviation is not None
+    moved = np.mean((first.picture - estimate.picture) ** 2, axis=-1)
+    assert moved.max() > 0
+    assert first.standard_deviation == pytest.approx(np.sqrt(estimate.standard_deviation**2 + moved), abs=1e-5)
+
+
+def test_intervals_cover_what_they_promise_for_the_mean_and_for_draws() -> None:
+    """Picture and truth from a known Gaussian posterior, far from the ends of the range."""
+    shape = (1, 3, 64, 64)
+    mean, deviation = torch.full(shape, 0.5), torch.full((1, 1, 64, 64), 0.03)
+    truth, draw = (mean + deviation * torch.randn(shape, generator=_generator(seed)) for seed in (0, 1))
+    evidence = Evidence(torch.zeros(1, 16, 1), torch.ones(1, 16, 1), RATES[0], 64, 64)
+    estimate = Estimate(mean, deviation, LinearEstimate(mean, deviation, mean))
+    error = {}
+    for name, picture in (("mean", mean), ("draw", draw)):
+        found = reconstruction_of(name, evidence, estimate, picture, 1, {})
+        assert found.standard_deviation is not None
+        original = truth[0].permute(1, 2, 0).numpy()
+        assert 0.89 < coverage(original, found.picture, found.standard_deviation) < 0.93
+        error[name] = np.sqrt(np.mean((found.picture - original) ** 2)), np.sqrt(np.mean(found.standard_deviation**2))
+        assert error[name][1] == pytest.approx(error[name][0], rel=0.03)
+    assert error["draw"][0] == pytest.approx(np.sqrt(2) * error["mean"][0], rel=0.03)
 
 
 def test_uncertainty_grows_where_symbols_are_lost(codec: Codec, model_folder: Path, reception: Reception) -> None:
@@ -117,13 +142,50 @@ def test_opening_draws_nothing_from_the_global_generator(codec: Codec, model_fol
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_weights_of_another_architecture_are_refused(model_folder: Path, tmp_path: Path) -> None:
-    card, _ = load_card("codec", model_folder)
-    prior_card, prior_path = load_card("prior", model_folder)
-    (tmp_path / card.file).write_bytes(prior_path.read_bytes())
-    write_card(replace(card, sha256=prior_card.sha256), tmp_path)
-    with pytest.raises(WeightsError, match="another architecture"):
+#: What loads each model, and a decoder that needs it.
+_LOADED_BY = {"refine": "refine", "consistency": "consistency", "prior": "posterior:diffpir"}
+
+
+def _replaced(name: str, content: bytes, model_folder: Path, folder: Path) -> Path:
+    """A folder in which one model's file holds something else, with a card that vouches for it."""
+    for other in ("codec", "refine", "consistency", "prior"):
+        card, path = load_card(other, model_folder)
+        data = content if other == name else path.read_bytes()
+        (folder / card.file).write_bytes(data)
+        write_card(replace(card, sha256=sha256(data).hexdigest()), folder)
+    return folder / f"{name}.safetensors"
+
+
+def test_a_codec_of_another_architecture_is_refused(model_folder: Path, tmp_path: Path) -> None:
+    path = _replaced("codec", load_card("prior", model_folder)[1].read_bytes(), model_folder, tmp_path)
+    with pytest.raises(WeightsError, match=rf"{path} holds another architecture .*sdr-gsc train codec"):
         Codec.load(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "other"), [("refine", "prior"), ("consistency", "prior"), ("prior", "refine")])
+def test_a_model_of_another_architecture_is_refused(
+    codec: Codec, model_folder: Path, tmp_path: Path, name: str, other: str
+) -> None:
+    path = _replaced(name, load_card(other, model_folder)[1].read_bytes(), model_folder, tmp_path)
+    with pytest.raises(WeightsError, match=f"{path} holds another architecture"):
+        open_decoder(_LOADED_BY[name], codec, tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 1000, -1000])
+def test_a_damaged_codec_whose_card_vouches_for_it_is_refused(model_folder: Path, tmp_path: Path, kept: int) -> None:
+    whole = load_card("codec", model_folder)[1].read_bytes()
+    path = _replaced("codec", whole[:kept], model_folder, tmp_path)
+    with pytest.raises(WeightsError, match=rf"{path} is damaged .*sdr-gsc train codec"):
+        Codec.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", _LOADED_BY)
+def test_a_damaged_model_whose_card_vouches_for_it_is_refused(
+    codec: Codec, model_folder: Path, tmp_path: Path, name: str
+) -> None:
+    path = _replaced(name, load_card(name, model_folder)[1].read_bytes()[:-1000], model_folder, tmp_path)
+    with pytest.raises(WeightsError, match=str(path)):
+        open_decoder(_LOADED_BY[name], codec, tmp_path)
 
 
 def test_realism_beyond_the_walk_is_refused(codec: Codec, model_folder: Path) -> None:

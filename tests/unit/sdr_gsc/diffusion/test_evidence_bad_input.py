@@ -133,7 +133,7 @@ def test_weightings_have_an_answer_without_evidence(codec: Codec, model_folder: 
         symbols=np.zeros_like(reception.symbols),
         noise_variance=np.full_like(reception.noise_variance, np.inf),
     )
-    assert np.isfinite(_decode(codec, model_folder, "posterior", silent, weighting=weighting)).all()
+    assert np.isfinite(_decode(codec, model_folder, "posterior:diffpir", silent, weighting=weighting)).all()
 
 
 @pytest.mark.parametrize("name", ["mmse", "cddm", "blind", "posterior:hifi-diffcom"])

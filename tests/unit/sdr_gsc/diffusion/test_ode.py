@@ -16,7 +16,6 @@ from sdr_gsc.diffusion.ode import (
     EarlyExit,
     Heun,
     OdeSampler,
-    evaluations_for,
     sampler_by_name,
 )
 from sdr_gsc.errors import SettingsError
@@ -76,7 +75,7 @@ def test_a_walk_to_zero_counts_its_evaluations_and_ends_at_an_estimate(name: str
     sampler = sampler_by_name(name)
     levels = [*np.linspace(_FROM, 1.0, steps).tolist(), 0.0]
     walk = sampler.walk(counted, _start(), levels)
-    assert walk.evaluations == len(calls) == evaluations_for(sampler, steps)
+    assert walk.evaluations == len(calls) == (2 * steps - 1 if name == "heun" else steps)
     if steps == 1:
         assert torch.equal(walk.state, _predict(_start(), _FROM))
 
