@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._frame_kernel import FINAL_FIGURES, FIRST_FIGURES, GOOD, NOTHING, find_frame, read_frame
+from ._frame_kernel import CALM, FINAL_FIGURES, FIRST_FIGURES, GOOD, NOTHING, SCATTER, find_frame, read_frame
 from ._frame_tables import FrameTables, frame_tables
 from ._grid_tables import GridTables, grid_tables
 from ._header import HEADER_BYTES, header_tables
@@ -193,17 +193,25 @@ class Demodulator:
         symbols, variance = np.empty(header.n_symbols, np.complex64), np.empty(header.n_symbols, np.float32)
         snr_db, error_db = np.empty(n_active, np.float32), np.empty(n_data, np.float32)
         seen_when, seen = np.empty((2, frame.n_seen)), np.empty((frame.n_seen, n_active), np.complex64)
-        response, error_variance = np.empty((1, n_active), np.complex64), self._no_variance
-        while count := read_frame(
-            samples, losses.before, start.figures, start.fields, start.training, start.response, frame.tables, levels,
-            half_spacing, response, error_variance, self._tables, final, symbols, variance, snr_db, error_db, seen_when,
-            seen,
-        ):  # fmt: skip
-            observations = Observations(seen_when[0, :count], seen_when[1, :count], seen[:count], start.scatter)
-            channel = self._estimator.track(observations, frame.times)
-            response, error_variance = channel.response, channel.error_variance
+        figures, strikes = start.figures, np.zeros(frame.times.size + 1 if losses.at_limit else 0, np.int64)
+        for heed in (False, True):
+            if heed and not (strikes > 0).any():
+                break
+            if heed:  # a frame that a converter clipped is read again, now that it is known where
+                figures = figures.copy()
+                figures[SCATTER] = final[CALM]
+            response, error_variance = np.empty((1, n_active), np.complex64), self._no_variance
+            while count := read_frame(
+                samples, losses.before, figures, start.fields, start.training, start.response, frame.tables,
+                levels, half_spacing, strikes, heed, response, error_variance, self._tables, final, symbols, variance,
+                snr_db, error_db, seen_when, seen,
+            ):  # fmt: skip
+                scatter = float(figures[SCATTER])
+                observations = Observations(seen_when[0, :count], seen_when[1, :count], seen[:count], scatter)
+                channel = self._estimator.track(observations, frame.times)
+                response, error_variance = channel.response, channel.error_variance
         truncated = start.first_sample + frame.length > samples.size
-        return Payload(symbols, variance, snr_db, error_db, response[0].copy(), truncated, *final.tolist())
+        return Payload(symbols, variance, snr_db, error_db, response[0].copy(), truncated, *final[:CALM].tolist())
 
 
 @functools.cache

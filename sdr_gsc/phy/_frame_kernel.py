@@ -17,17 +17,19 @@ from ._header import read_header, write_header
 from ._header_kernel import Base, header_cells_of, open_frame
 from ._payload_kernel import Middle, finish_payload, observe_payload
 from ._pilot_kernel import DelayFit
+from ._rails_kernel import count_at_limit
 from ._receiver_tables import ReceiverTables
+from ._struck_kernel import calm_scatter
 
-__all__ = ["FINAL_FIGURES", "FIRST_FIGURES", "FOUND", "GOOD", "NOTHING", "find_frame", "read_frame"]
+__all__ = ["CALM", "FINAL_FIGURES", "FIRST_FIGURES", "FOUND", "GOOD", "NOTHING", "SCATTER", "find_frame", "read_frame"]
 
 #: What `find_frame` found.
 NOTHING, FOUND, GOOD = 0, 1, 2
 FIRST_FIGURES = 10
 START, CFO, METRIC, DELAY, SCATTER, SLOPE_DEVIATION, DRIFT_OFFSET, DRIFT_RATE, SLOPE, HEARD = range(FIRST_FIGURES)
 """Where `find_frame` puts its figures."""
-FINAL_FIGURES = 7
-MEAN_VARIANCE, THERMAL, DISTORTION, FINAL_RATE, FINAL_SLOPE, POWER, ERROR = range(FINAL_FIGURES)
+FINAL_FIGURES = 8
+MEAN_VARIANCE, THERMAL, DISTORTION, FINAL_RATE, FINAL_SLOPE, POWER, ERROR, CALM = range(FINAL_FIGURES)
 """Where `read_frame` puts its figures."""
 
 
@@ -153,6 +155,8 @@ def read_frame(
     frame: FrameTables,
     levels: int,
     half_spacing: float,
+    strikes: np.ndarray,
+    heed: bool,
     response: np.ndarray,
     error_variance: np.ndarray,
     tables: ReceiverTables,
@@ -167,7 +171,8 @@ def read_frame(
     """Demodulate a frame whose header is known.
 
     Without a given channel it is taken to stand still, unless the known symbols contradict; then nothing is equalized,
-    and the caller comes back with a channel that moves.
+    and the caller comes back with a channel that moves. Where a converter was at its limit, the caller comes back too,
+    with the counts of such samples, and has them heeded.
 
     Args:
         samples: complex64 [n].
@@ -179,12 +184,15 @@ def read_frame(
         frame: of its length.
         levels: of the constellation per axis, 0 for none.
         half_spacing: between its levels.
+        strikes: int64 [S + 1], samples at the converter's limit, see `count_at_limit`, filled unless they are heeded;
+            empty where no sample is.
+        heed: weigh each OFDM symbol by its `strikes`; then `variance` holds what was found without.
         response: complex64 [S, Na], a channel that moves; or [1, Na], filled with one that does not.
         error_variance: float32 [S, Na] of a given channel; [0, Na] to estimate one.
         tables: of the receiver.
-        final: float64 [7], filled: mean of the finite variances (or NaN), thermal noise, distortion, delay rate in
+        final: float64 [8], filled: mean of the finite variances (or NaN), thermal noise, distortion, delay rate in
             samples per sample, slope of the phase in rad per symbol, mean channel power, mean squared modulation error
-            (NaN without constellation).
+            (NaN without constellation), and where strikes were counted, the thermal noise of a tone without them.
         symbols: complex64 [n], filled: the payload's first n symbols, unbiased, 0 where lost.
         variance: float32 [n], filled: inf where lost.
         snr_db: float32 [Na], filled: Es/N0 per subcarrier.
@@ -207,9 +215,16 @@ def read_frame(
     for row in range(grid.header_symbols):
         for j in range(grid.data.size):
             sent[row, grid.data_at[j]] = cells[row * grid.data.size + j]
+    heeded = strikes if heed else strikes[:0]
     middle = observe_payload(
-        samples, lost_before, figures[CFO], base, drift, frame.pilot_tones, frame.known, sent, grid
+        samples, lost_before, figures[CFO], base, drift, frame.pilot_tones, frame.known, sent, heeded, grid
     )
+    if strikes.size > 0 and not heed:
+        count_at_limit(samples, base.start, middle.shift, middle.usable, grid, strikes)
+        final[CALM] = scatter
+        if strikes[strikes.size - 1] > 0:
+            basis, dual = tables.channel.basis, tables.channel.dual
+            final[CALM] = calm_scatter(middle.tones, frame.known, strikes, basis, dual, scatter)
     if error_variance.shape[0] == 0:
         calm, still, error_variance = _still_channel(middle, base, tables.channel)
         if not calm:
@@ -217,7 +232,9 @@ def read_frame(
             seen_when[0, :count], seen_when[1, :count], seen[:count] = middle.seen_at, middle.seen_symbols, middle.seen
             return count
         response[:] = still
-    payload = finish_payload(middle, base, response, error_variance, frame.known, frame.data, grid, symbols, variance)
+    payload = finish_payload(
+        middle, base, response, error_variance, frame.known, frame.data, heeded, grid, symbols, variance
+    )
     noise = payload.noise
     final[MEAN_VARIANCE], final[THERMAL], final[DISTORTION] = mean_of_finite(variance), noise.thermal, noise.distortion
     final[FINAL_RATE], final[FINAL_SLOPE] = payload.fit.rate, payload.slope

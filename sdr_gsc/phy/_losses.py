@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..capture import Gap
+from ._rails_kernel import LIMIT
 
 __all__ = ["Losses", "usable_samples"]
 
@@ -21,9 +22,11 @@ class Losses:
 
     Attributes:
         before: int64 [n + 1], lost samples before each sample; empty where nothing was lost.
+        at_limit: whether one of the others has a rail at the converter's limit, or beyond it.
     """
 
     before: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    at_limit: bool = False
 
     def within(self, starts: np.ndarray, length: int) -> np.ndarray:
         """Lost samples in each window of `length` samples, int64 like `starts`; beyond the capture nothing is lost."""
@@ -47,17 +50,17 @@ def usable_samples(samples: np.ndarray, gaps: Sequence[Gap] = ()) -> tuple[np.nd
     # Writable and aligned: to compiled code other arrays are other types, for which all of it would be compiled again.
     samples = np.require(samples, np.complex64, ["C", "A", "W"])
     rails = samples.view(np.float32)
-    # One pass settles the usual case: as long as all energy together is small, no sample can be large.
-    with np.errstate(all="ignore"):
-        energy = float(np.dot(rails, rails))
-    absurd = not energy < _LARGEST**2 and not (rails.max() < _LARGEST and rails.min() > -_LARGEST)
+    # The extremes settle the usual case, nothing lost and nothing clipped. NaN compares as false.
+    largest = max(float(rails.max()), -float(rails.min())) if rails.size else 0.0
+    absurd, at_limit = not largest < _LARGEST, not largest < LIMIT
     if not gaps and not absurd:
-        return samples, Losses()
+        return samples, Losses(at_limit=at_limit)
     lost = np.zeros(samples.size, bool)
     for gap in gaps:
         lost[max(gap.start_sample, 0) : max(gap.start_sample + gap.sample_count, 0)] = True
     if absurd:
         lost |= ~((np.abs(samples.real) < _LARGEST) & (np.abs(samples.imag) < _LARGEST))
     if not lost.any():
-        return samples, Losses()
-    return np.where(lost, np.complex64(0), samples), Losses(np.concatenate([[0], np.cumsum(lost, dtype=np.int64)]))
+        return samples, Losses(at_limit=at_limit)
+    before = np.concatenate([[0], np.cumsum(lost, dtype=np.int64)])
+    return np.where(lost, np.complex64(0), samples), Losses(before, at_limit)

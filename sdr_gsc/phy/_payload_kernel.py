@@ -12,6 +12,7 @@ from ._grid_tables import GridTables
 from ._header_kernel import Base
 from ._phase_kernel import PhaseGuess, fit_phase
 from ._pilot_kernel import DelayFit, Pilots, pilot_sums, turn_pilots
+from ._struck_kernel import Struck, add_clipping, spared_symbols, weigh_struck
 from ._symbol_kernel import follow_symbols, symbol_times
 
 __all__ = ["Middle", "Payload", "finish_payload", "observe_payload"]
@@ -74,6 +75,7 @@ def observe_payload(
     pilot_tones: np.ndarray,
     known: np.ndarray,
     reference: np.ndarray,
+    strikes: np.ndarray,
     grid: GridTables,
 ) -> Middle:
     """Demodulate all symbols and collect what the known ones say of the channel.
@@ -89,14 +91,16 @@ def observe_payload(
         pilot_tones: complex64 [S, Np], conjugate transmitted pilots of all symbols.
         known: int64 [K], indices of the header's symbols and of the training symbols behind it.
         reference: complex64 [K, Na], what they carried.
+        strikes: int64 [S + 1], samples at the converter's limit, or empty; struck symbols may be left out.
         grid: tables.
     """
     total, header = pilot_tones.shape[0], grid.header_symbols
+    spared = spared_symbols(strikes, total, known)
     values = np.empty((total, grid.fft_size), np.complex64)
     shift, usable = np.empty(total, np.int64), np.empty(total, np.bool_)
     fit = follow_symbols(
         samples, lost_before, base.start, cfo, (drift.offset, drift.rate), base.response[0], base.scatter,
-        pilot_tones, grid, values, shift, usable,
+        pilot_tones, spared[:total], grid, values, shift, usable,
     )  # fmt: skip
     times = symbol_times(total, grid)
     phase = np.empty(total)
@@ -111,15 +115,18 @@ def observe_payload(
     seen = np.zeros((1 + 2 + known.size - header, grid.active.size), np.complex64)
     seen_at = np.zeros(seen.shape[0])
     seen_symbols = np.zeros(seen.shape[0])
-    for row in base.training:
-        seen[0] += row / np.float32(base.training.shape[0])
-    seen_symbols[0] = base.training.shape[0]
-    count = 1
+    heard = usable[known] & spared[known]
+    count = 0
+    if spared[total] or not heard.any():
+        for row in base.training:
+            seen[0] += row / np.float32(base.training.shape[0])
+        seen_symbols[0] = base.training.shape[0]
+        count = 1
     for group in range(2 + known.size - header):
         first = 0 if group == 0 else (half if group == 1 else header + group - 2)
         end = half if group == 0 else (header if group == 1 else first + 1)
         for row in range(first, end):
-            if usable[known[row]]:
+            if heard[row]:
                 turn = np.complex64(np.exp(-1j * phase[known[row]]))
                 for j in range(seen.shape[1]):
                     seen[count, j] += tones[row, j] * turn
@@ -142,6 +149,7 @@ def finish_payload(
     error_variance: np.ndarray,
     known: np.ndarray,
     data: np.ndarray,
+    strikes: np.ndarray,
     grid: GridTables,
     symbols: np.ndarray,
     variance: np.ndarray,
@@ -155,6 +163,7 @@ def finish_payload(
         error_variance: float32 [S or 1, Na].
         known: int64 [K].
         data: int64 [P], indices of the payload's symbols.
+        strikes: int64 [S + 1], samples at the converter's limit; empty to heed none.
         grid: tables.
         symbols: complex64 [n], filled: the payload's first n symbols, unbiased, 0 where lost.
         variance: float32 [n], filled: inf where lost.
@@ -167,29 +176,75 @@ def finish_payload(
     sums, gain = pilot_sums(middle.pilots, _at_pilots(response, grid), usable)
     _add_known(middle.tones, known, response, usable, sums, gain)
     phase_variance, slope = fit_phase(sums, gain, times, base.scatter, guess, phase)
+    before, struck, more = variance[:0], Struck(usable[:0], phase[:0], phase[:0], phase[:0], 0.0), 0.0
+    if strikes.size > 0:
+        before = variance.copy()
+        struck = weigh_struck(middle.pilots, _at_pilots(response, grid), usable, strikes, base.scatter)
+        phase_variance, slope, more = _phase_apart(sums, gain, times, base.scatter, guess, struck, phase)
     residual = 0.0
     power = 0.0
     rows = 0
     for row in range(known.size):
         at = known[row] if response.shape[0] > 1 else 0
         turn = np.complex64(np.exp(-1j * phase[known[row]]))
+        heard = usable[known[row]] and not (strikes.size > 0 and struck.apart[known[row]])
         for j in range(grid.active.size):
             h = response[at, j]
             power += h.real**2 + h.imag**2
-            if usable[known[row]]:
+            if heard:
                 error = middle.tones[row, j] * turn - h
                 residual += error.real**2 + error.imag**2 + error_variance[at, j]
-        rows += usable[known[row]]
+        rows += heard
+    power /= known.size * grid.active.size
     noise = Noise(base.scatter, 0.0)
     if rows:
-        power /= known.size * grid.active.size
         residual = max(residual / (rows * grid.active.size), 1e-12 * power)
         noise = noise_level(base.scatter, (base.training.shape[0] - 1) * grid.active.size, residual, power)
     equalize_symbols(
         middle.values, data, times, shift, usable, phase, phase_variance, fit, response, error_variance, noise, grid,
         symbols, variance,
     )  # fmt: skip
+    if strikes.size > 0:
+        add_clipping(struck, strikes, more, data, usable, response, before, grid, symbols, variance)
     return Payload(noise, fit, slope)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _phase_apart(
+    sums: np.ndarray,
+    gain: np.ndarray,
+    times: np.ndarray,
+    scatter: float,
+    guess: PhaseGuess,
+    struck: Struck,
+    phase: np.ndarray,
+) -> tuple[float, float, float]:
+    """Phase of the symbols that are alike as if the others were lost; that of the others from all together.
+
+    Args:
+        sums: as for `fit_phase`; so are the next four.
+        gain: float64 [S].
+        times: float64 [S].
+        scatter: noise variance of a tone.
+        guess: of the phase.
+        struck: gain and noise of each symbol.
+        phase: float64 [S], filled.
+
+    Returns:
+        Error variance of the phase and its slope, and what symbols that are apart have more of the variance.
+    """
+    alike = np.where(struck.apart, 0.0, gain)
+    certain = struck.quiet / np.maximum(struck.quiet + struck.excess, 1e-300)
+    together = np.empty_like(phase)
+    loose, slope = fit_phase(sums, gain * certain * struck.gain**2, times, scatter, guess, together)
+    if alike.max() == 0.0:
+        phase[:] = together
+        return loose, slope, 0.0
+    tight, slope = fit_phase(sums, alike, times, scatter, guess, phase)
+    for s in range(gain.size):
+        if struck.apart[s]:
+            phase[s] = together[s]
+    return tight, slope, max(loose - tight, 0.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

@@ -86,6 +86,7 @@ def follow_symbols(
     response: np.ndarray,
     noise_variance: float,
     pilot_tones: np.ndarray,
+    spared: np.ndarray,
     grid: GridTables,
     values: np.ndarray,
     shift: np.ndarray,
@@ -102,6 +103,7 @@ def follow_symbols(
         response: complex64 [Na], channel from the training symbols.
         noise_variance: of a tone.
         pilot_tones: complex64 [S, Np], conjugate transmitted pilots.
+        spared: bool [S], symbols whose pilots tell the delay.
         grid: tables.
         values: complex64 [S, N], filled.
         shift: int64 [S], filled.
@@ -128,6 +130,7 @@ def follow_symbols(
             values[first:done], pilot_tones[first:done], grid.pilots, ramp, times[first:done], shift[first:done],
             usable[first:done], fit,
         )  # fmt: skip
-        add_delay_information(pilots, expected, usable[first:done], ramp, times[first:done], fit, noise_variance, sums)
+        heard = usable[first:done] & spared[first:done]
+        add_delay_information(pilots, expected, heard, ramp, times[first:done], fit, noise_variance, sums)
         fit = solve_delay(sums, done)
     return fit

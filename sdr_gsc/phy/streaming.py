@@ -45,6 +45,7 @@ class StreamingReceiver:
         self._lost = np.zeros(_FIRST_CAPACITY, bool)
         self._size = 0
         self._losses = 0
+        self._limit_until = 0
         self._state = Scan()
         self._finished = False
 
@@ -90,15 +91,18 @@ class StreamingReceiver:
         self._lost[self._size : size] = np.diff(losses.before) if losses.before.size else False
         self._losses += int(losses.before[-1]) if losses.before.size else 0
         self._size = size
+        if losses.at_limit:
+            self._limit_until = size
 
     def _scan(self, *, ended: bool) -> tuple[ReceivedFrame, ...]:
         pending = self._state.pending
         if not ended and self._size < (self._state.needed if pending is None else pending.needed):
             return ()
         samples = self._buffer[: self._size]
-        losses = Losses()
+        losses = Losses(at_limit=self._limit_until > 0)
         if self._losses:
-            losses = Losses(np.concatenate([[0], np.cumsum(self._lost[: self._size], dtype=np.int64)]))
+            before = np.concatenate([[0], np.cumsum(self._lost[: self._size], dtype=np.int64)])
+            losses = Losses(before, losses.at_limit)
         frames, self._state = self._scanner.scan(samples, losses, self._air, self._state, ended)
         self._drop()
         return frames
@@ -115,5 +119,6 @@ class StreamingReceiver:
         self._buffer[:kept] = self._buffer[dropped : self._size].copy()
         self._lost[:kept] = self._lost[dropped : self._size].copy()
         self._size = kept
+        self._limit_until -= dropped
         self._state = Scan(state.position - dropped, max(state.needed - dropped, 0))
         self._air = replace(self._air, first_sample=self._air.first_sample + dropped)

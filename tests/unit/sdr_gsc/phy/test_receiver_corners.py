@@ -111,6 +111,7 @@ from sdr_gsc.phy.transmitter import Transmitter
 grid = Numerology()
 receiver, prefix = Receiver(grid), Preamble(grid).prefix_length
 burst = Transmitter(grid, gap_samples=0).transmit_symbols(qpsk_points(1, 200), b"", 1).samples
+level = np.float32(burst.std())
 generator = np.random.default_rng(1)
 count = 0
 for first in [*range(prefix - 12, prefix + 12), *range(0, burst.size, 61)]:
@@ -118,6 +119,8 @@ for first in [*range(prefix - 12, prefix + 12), *range(0, burst.size, 61)]:
         piece = burst[first:last]
         gaps = (Gap(int(generator.integers(0, 1500)), 90),) if last % 2 else ()
         count += len(receiver.receive(Capture(piece, 4e6, gaps=gaps)).frames)
+        clipped = np.clip(piece.view(np.float32) / level, -1, 1).view(np.complex64)
+        receiver.receive(Capture(clipped, 4e6, gaps=gaps))
 for size in range(0, 700, 13):
     noise = generator.standard_normal((size, 2), np.float32).view(np.complex64).ravel()
     receiver.receive(Capture(noise, 4e6))
