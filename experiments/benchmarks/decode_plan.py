@@ -28,8 +28,8 @@ SOLVERS = (
 )  # fmt: skip
 QUICK_EFFORT = 0.1
 _NFE = 50
-#: Evaluations of each of SOLVERS below full effort: the command line's own.
-_FEWER_NFE = 20
+#: Evaluations of each of SOLVERS below full effort.
+_FEWER_NFE = 10
 #: Below this effort nothing is meant to be believed: a smoke test of the program.
 _SMOKE_EFFORT = 0.05
 _SMOKE_NFE = 2
