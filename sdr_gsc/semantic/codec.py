@@ -27,8 +27,6 @@ __all__ = ["CODEC_ID", "Codec"]
 
 #: Identifies this codec family in descriptors.
 CODEC_ID = 1
-#: Least noise and quantization that training draws, relative to a sent latent's power: Es/N0 of 22 dB, 32 levels.
-_LEAST_NOISE = 10**-2.2 + Quantizer.of(32).distortion
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +159,9 @@ class Codec:
 
     @torch.inference_mode()
     def estimate(self, evidence: Evidence) -> Estimate:
-        """The deterministic decoder's batch of one, padded to whole blocks.
-
-        Symbols that are better than training ever saw count as the best of training: beyond what it knows the network
-        would trust itself too far, and lose a little.
-        """
+        """The deterministic decoder's batch of one, padded to whole blocks."""
         evidence = evidence.to(self.device)
-        variance = evidence.variance.clamp(min=evidence.power * _LEAST_NOISE)
-        estimate: Estimate = self.decoder(self.encoder, evidence.latents, variance, evidence.rate, evidence.grid)
+        estimate: Estimate = self.decoder(
+            self.encoder, evidence.latents, evidence.variance, evidence.rate, evidence.grid
+        )
         return estimate

@@ -16,6 +16,7 @@ from ..diffusion.nets.tiling import apply_unet
 from ..diffusion.nets.unet import UNet, UNetShape
 from .companding import expand_gain
 from .encoder import SemanticEncoder
+from .quantizer import Quantizer
 from .rate import BLOCK_PX, MAX_CHANNELS, RATES, Rate
 from .wiener import wiener
 
@@ -28,6 +29,8 @@ _ERASED = 1e6
 _USUAL_WEIGHT = 0.05
 _LEAST_ENERGY = 0.02
 _SHAPE = UNetShape(inputs=4, outputs=4, latent=MAX_CHANNELS + 1)
+#: Least noise and quantization that training draws, relative to a latent's power: Es/N0 of 22 dB and 32 levels.
+_LEAST_NOISE = 10**-2.2 + Quantizer.of(32).distortion
 #: Smallest pixel standard deviation that the decoder claims; half of an 8-bit step.
 _SMALLEST_DEVIATION = 0.002
 
@@ -123,8 +126,15 @@ class SemanticDecoder(nn.Module):
     def forward(
         self, encoder: SemanticEncoder, latents: Tensor, variance: Tensor, rate: Rate, grid: tuple[int, int]
     ) -> Estimate:
-        """Decode; arguments as in `linear`."""
-        return self.correct(self.linear(encoder, latents, variance, rate, grid))
+        """Decode; arguments as in `linear`.
+
+        Latents that are better than training ever saw count as the best of training: beyond what it knows the network
+        would trust itself too far, and lose a little.
+        """
+        heard = variance < _ERASED
+        energy = torch.where(heard, latents.square(), 0.0).sum((1, 2), keepdim=True)
+        power = energy / heard.sum((1, 2), keepdim=True).clamp(min=1)
+        return self.correct(self.linear(encoder, latents, torch.maximum(variance, power * _LEAST_NOISE), rate, grid))
 
     def correct(self, linear: LinearEstimate) -> Estimate:
         """The learned correction of a linear estimate."""
