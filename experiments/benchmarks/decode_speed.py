@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from sdr_gsc.diffusion.clock import seconds_on
 from sdr_gsc.diffusion.decoders import open_decoder
 from sdr_gsc.diffusion.decoding import Decoder
 from sdr_gsc.diffusion.options import DecoderOptions
@@ -117,27 +119,24 @@ def gpu_speed(
         except (SdrGscError, RuntimeError) as error:
             # One way that this GPU or this build of torch cannot go does not take the other figures along.
             failed[title] = " ".join(str(error).split())
-            return float("nan")
+            return math.nan
 
-    rows, spent = [], []
-    for way, options in ways.items():
-        title = f"GPU: {GPU_REFINE}, {way}"
-        seconds = latency(title, GPU_REFINE, plan.speed_repetitions, options)
-        if title in failed:
-            continue
-        spent.append(seconds)
-        dtype = _DTYPES[str(options.get("precision", "float32"))]
-        # The replay of a graph dispatches nothing that could be counted; every way does the same work.
-        plain = open_decoder(GPU_REFINE, bench.codec, bench.weights, DecoderOptions())
-        peak = matmul_peak(bench.codec.device, dtype, matmul_side)
-        share = _operations(plain, reception, bench, seed) / seconds / peak
+    spent = {way: latency(f"GPU: {GPU_REFINE}, {way}", GPU_REFINE, plan.speed_repetitions, ways[way]) for way in ways}
+    spent = {way: seconds for way, seconds in spent.items() if math.isfinite(seconds)}
+    # The replay of a graph dispatches nothing that could be counted; every way does the same work.
+    plain = open_decoder(GPU_REFINE, bench.codec, bench.weights, DecoderOptions())
+    operations = _operations(plain, reception, bench, seed)
+    rows = []
+    for way, seconds in spent.items():
+        dtype = _DTYPES[str(ways[way].get("precision", "float32"))]
+        share = operations / seconds / matmul_peak(bench.codec.device, dtype, matmul_side)
         rows += [
-            row(f"{title}: latency", seconds, "s"),
-            row(f"{title}: share of the roofline", share, "share", bound=1.0),
+            row(f"GPU: {GPU_REFINE}, {way}: latency", seconds, "s"),
+            row(f"GPU: {GPU_REFINE}, {way}: share of the roofline", share, "share", bound=1.0),
         ]
     solver = gpu_solver(plan)
     posterior_s = latency(f"GPU: {solver}", solver, 1, {"steps": evaluations})
-    return Speed(tuple(rows), min(spent, default=float("nan")), posterior_s, failed)
+    return Speed(tuple(rows), min(spent.values(), default=math.nan), posterior_s, failed)
 
 
 def gpu_solver(plan: Plan) -> str:
@@ -185,13 +184,9 @@ def _operations(decoder: Decoder, reception: Reception, bench: Bench, seed: int)
 
 
 def _timed(work: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    began = time.perf_counter()
+    began = seconds_on(device)
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - began
+    return seconds_on(device) - began
 
 
 def _process_bytes(name: str, *, reset: bool = False) -> float:

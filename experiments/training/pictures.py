@@ -13,12 +13,13 @@ from torch import Tensor
 
 from sdr_gsc.errors import PictureError, SettingsError
 
+from ..procedures.photographs import PHOTOGRAPHS
+
 __all__ = ["PictureSet", "held_out_photographs"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff"}
 #: Smaller sides of the versions kept of each picture; photographs look different at different distances.
 _SIDES_PX = (1024, 512, 256)
-_HELD_OUT = ("astronaut", "coffee", "chelsea", "rocket")
 #: Side of the grey thumbnails by which pictures are compared, and the correlation from which on they are the same.
 #: Copies as JPEG of quality 5, at a quarter of the size or with another gamma reach 0.98 and more; none of the 178
 #: photographs of the corpus reaches more than 0.67.
@@ -92,7 +93,7 @@ def held_out_photographs(side_px: int = 256) -> Tensor:
 def _held_out() -> dict[str, Image.Image]:
     import skimage.data  # only where the photographs are wanted
 
-    return {name: Image.fromarray(getattr(skimage.data, name)()) for name in _HELD_OUT}
+    return {name: Image.fromarray(getattr(skimage.data, name)()) for name in PHOTOGRAPHS}
 
 
 def _centre_square(picture: Image.Image) -> Image.Image:
